@@ -1,0 +1,71 @@
+# The one entry point for people and CI. `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup setup-run fmt lint types imports unit property contract integration e2e golden k8s test check cov run bench docs docs-check images containers wheels lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: ## set everything up for development and tests (idempotent)
+	@$(PYTHON) scripts/bootstrap.py
+
+setup-run:
+	@$(PYTHON) scripts/bootstrap.py --run
+
+run: setup-run ## start the farm and show it trading; options: make run ARGS="--speed 600"
+	@$(BIN)/omega up $(ARGS)
+
+test: setup ## lint, types, import contracts, documents, and all tests with coverage
+	@$(MAKE) --no-print-directory lint types imports docs-check
+	@$(MAKE) --no-print-directory cov
+
+fmt: setup ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint: setup ## ruff: all rules, and the format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+imports: setup ## the import contracts of the house
+	@$(BIN)/lint-imports
+
+unit property contract integration e2e golden k8s: setup ## one layer of tests
+	@$(BIN)/pytest tests/$@ $(ARGS)
+
+check: setup lint types imports ## the fast set before a commit
+	@$(BIN)/pytest tests/unit tests/property tests/golden -q -n 2 $(ARGS)
+
+cov: setup ## all tests, with branch coverage of omega/ and services/
+	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+bench: setup ## measure: replay, latency, bus, memory, start-up (prints ratios, judges nothing)
+	@$(BIN)/python bench/run.py $(ARGS)
+
+docs: setup ## write the generated documents anew
+	@$(BIN)/python scripts/generate.py --write
+
+docs-check: setup ## fail when a generated document is out of date
+	@$(BIN)/python scripts/generate.py --check
+
+wheels: setup ## collect the wheels that the images are built from
+	@scripts/wheels.sh
+
+images: wheels ## build every image (BASE_IMAGE=... for a base of your own)
+	@scripts/containers.sh build
+
+containers: ## build the images on a local base and bring the compose file up until it trades
+	@scripts/containers.sh up
+
+lock: ## resolve the dependencies anew
+	@uv lock
+
+clean: ## remove what can be made again
+	@rm -rf $(VENV) .uv var htmlcov .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

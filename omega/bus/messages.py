@@ -1,0 +1,371 @@
+"""Every message of the farm: its fields, its class (signal or record), its version. The bus routes by what is declared here.
+
+A message is a frozen dataclass; domain values travel as they are. Additive changes keep the version; a new meaning is a new
+version with an upcaster (`omega.bus.versions`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from omega.domain import Bar, Decision, Fill, Intent, Mode, OrderState, Reading, Role, Side
+
+Scalar = str | int | float | bool
+
+
+class MessageClass(StrEnum):
+    """The two classes of message (design, the bus)."""
+
+    SIGNAL = "signal"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class BarClosed:
+    """A bar has closed. The gateway sends each bar once, in order, and none that it cannot prove closed."""
+
+    venue: str
+    symbol: str
+    timeframe: str
+    bar: Bar
+    received_ns: int
+    """When the gateway had the bar in hand (wall clock, ns UTC): the start of the bar-to-order latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The best prices of a symbol, conflated. Prices in quote currency; ts_ns is the venue's time."""
+
+    venue: str
+    symbol: str
+    bid: float
+    ask: float
+    last: float
+    mark: float
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A service lives. Its absence is the message."""
+
+    service: str
+    instance: str
+    state: str
+    epoch: int
+    details: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BotStatus:
+    """What a runner knows of its bot, for tables, Discord and dashboards."""
+
+    bot: str
+    strategy: str
+    mode: Mode
+    venue: str
+    account: str
+    symbol: str
+    timeframe: str
+    state: str
+    read_only: bool
+    bar_ts_ns: int
+    price: float
+    position: Decimal
+    entry: Decimal
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    equity: Decimal
+    decisions: int
+    intents: int
+    orders: int
+    fills: int
+    last_action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """One book on the account: a bot's virtual position in one symbol with the stop that guards it at the venue."""
+
+    bot: str
+    symbol: str
+    size: Decimal
+    entry: Decimal
+    mark: Decimal
+    realised: Decimal
+    fees: Decimal
+    funding: Decimal
+    stop_size: Decimal
+    stop_trigger: Decimal
+    naked_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """The gateway's view of one account: money, books, residuals, doubts."""
+
+    venue: str
+    account: str
+    mode: Mode
+    equity: Decimal
+    available: Decimal
+    books: tuple[BookLine, ...]
+    venue_positions: dict[str, Decimal]
+    residuals: dict[str, Decimal]
+    unresolved: int
+    naked_s_max: float
+    halted: bool
+    halt_reason: str
+    connected: bool
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionMade:
+    """A runner has decided on a bar; `intents` names what it sent for it. One for every bot and bar."""
+
+    bot: str
+    strategy: str
+    mode: Mode
+    symbol: str
+    timeframe: str
+    decision: Decision
+    intents: tuple[str, ...]
+    position: Decimal
+    report: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """An order has changed its state. `reason` says why in words, `code` is the venue's own."""
+
+    bot: str
+    intent_id: str
+    client_id: str
+    order_id: str
+    venue: str
+    account: str
+    symbol: str
+    side: Side
+    size: Decimal
+    role: Role
+    state: OrderState
+    filled: Decimal
+    reason: str
+    code: str
+    ts_ns: int
+    bar_ts_ns: int = 0
+    latency_ns: int = 0
+    """From the bar in the gateway's hand to the request leaving it; 0 when unknown."""
+
+
+class StopState(StrEnum):
+    """What has become of a protective stop."""
+
+    PLACED = "placed"
+    MOVED = "moved"
+    REMOVED = "removed"
+    FIRED = "fired"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class StopEvent:
+    """A protective stop at the venue has changed."""
+
+    bot: str
+    venue: str
+    account: str
+    symbol: str
+    size: Decimal
+    trigger: Decimal
+    state: StopState
+    client_id: str
+    order_id: str
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundingPaid:
+    """A funding payment, shared out to the books by size. amount in quote currency, positive = received."""
+
+    bot: str
+    venue: str
+    account: str
+    symbol: str
+    amount: Decimal
+    funding_id: str
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class HaltChanged:
+    """Entries of an account are halted, or released by a named human."""
+
+    venue: str
+    account: str
+    halted: bool
+    reason: str
+    by: str
+    ts_ns: int
+
+
+class Verb(StrEnum):
+    """What a person may tell a bot, an account or the farm."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    DRAIN = "drain"
+    STOP = "stop"
+    FLATTEN = "flatten"
+    HALT = "halt"
+    RELEASE = "release"
+
+
+RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb.HALT})
+"""Verbs that never expire; the others do after ten seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A person's order to the farm. `target` is a bot's name or `farm`; command_id makes it idempotent."""
+
+    command_id: str
+    verb: Verb
+    target: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How far a command has come in one service: accepted, applied, refused, confirmed."""
+
+    command_id: str
+    service: str
+    target: str
+    stage: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanged:
+    """A configuration was applied at a bar boundary, or refused and the last good one kept."""
+
+    service: str
+    generation: int
+    applied: bool
+    changes: tuple[str, ...]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditNote:
+    """Who did, or tried, what, from where, and what came of it."""
+
+    actor: str
+    source: str
+    action: str
+    subject: str
+    outcome: str
+    details: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question to a service; answered on the asker's own reply topic until the envelope's deadline."""
+
+    service: str
+    method: str
+    params: dict[str, Scalar]
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request: a JSON text, or an error by class name and words."""
+
+    request_id: str
+    ok: bool
+    result: str
+    error: str
+    message: str
+
+
+Message = (
+    BarClosed
+    | Quote
+    | Heartbeat
+    | BotStatus
+    | AccountStatus
+    | Reading
+    | Intent
+    | DecisionMade
+    | OrderEvent
+    | Fill
+    | StopEvent
+    | FundingPaid
+    | HaltChanged
+    | Command
+    | CommandResult
+    | ConfigChanged
+    | AuditNote
+    | Request
+    | Reply
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """How one message type travels.
+
+    Attributes:
+        name: the `type` on the wire.
+        cls: the dataclass.
+        delivery: signal or record.
+        version: the version that is written today.
+        keep: entries that a stream keeps, approximately; 0 for a signal.
+        producers: the services that send it (for the topic map and the Redis rights).
+        consumers: the services that read it.
+    """
+
+    name: str
+    cls: type
+    delivery: MessageClass
+    version: int
+    keep: int
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+
+
+_S, _R = MessageClass.SIGNAL, MessageClass.RECORD
+ANY = "every service"
+
+SPECS: tuple[Spec, ...] = (
+    Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "ledger")),
+    Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("discord_bot", "cli")),
+    Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
+    Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
+    Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
+    Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("runner", "discord_bot")),
+    Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",)),
+    Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli")),
+    Spec("order.event", OrderEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),
+    Spec("fill", Fill, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),
+    Spec("stop.event", StopEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot")),
+    Spec("funding", FundingPaid, _R, 1, 200_000, ("gateway",), ("runner", "ledger")),
+    Spec("halt.changed", HaltChanged, _R, 1, 10_000, ("gateway",), ("ledger", "discord_bot", "runner")),
+    Spec("command", Command, _R, 1, 10_000, ("discord_bot", "cli"), ("gateway", "runner", "ledger")),
+    Spec("command.result", CommandResult, _R, 1, 10_000, ("gateway", "runner"), ("ledger", "discord_bot", "cli")),
+    Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot")),
+    Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli"), ("ledger",)),
+    Spec("request", Request, _R, 1, 1_000, ("discord_bot", "cli"), ("cosmic", "gateway", "ledger")),
+    Spec("reply", Reply, _S, 1, 0, ("cosmic", "gateway", "ledger"), ("discord_bot", "cli")),
+)
+
+BY_NAME: dict[str, Spec] = {spec.name: spec for spec in SPECS}
+BY_CLASS: dict[type, Spec] = {spec.cls: spec for spec in SPECS}

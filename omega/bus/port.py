@@ -1,0 +1,180 @@
+"""The port of the bus: what services may rely on. RedisBus and MemoryBus obey it and pass one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from omega.bus.envelope import Envelope
+from omega.bus.messages import Message, Scalar
+from omega.bus.topics import Topics
+
+
+class SendResult(StrEnum):
+    """What became of a message."""
+
+    SENT = "sent"
+    BUFFERED = "buffered"
+    DUPLICATE = "duplicate"
+
+
+class BusState(StrEnum):
+    """How well the bus is reached (reference: when Redis is gone the farm gets safer)."""
+
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+    ISOLATED = "isolated"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came: the topic, the stream's entry id (empty for a signal) and the envelope."""
+
+    topic: str
+    entry_id: str
+    envelope: Envelope
+
+
+class Delivery(Protocol):
+    """One record in the hands of a consumer group. `async with delivery:` acknowledges on a clean exit.
+
+    An exception inside leaves it pending: it is delivered again, and after five failures it goes to the dead letters.
+    """
+
+    received: Received
+    attempts: int
+
+    async def __aenter__(self) -> Delivery: ...
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool: ...
+
+
+class Lease(Protocol):
+    """The right to be the one writer for a name. `epoch` grows with every owner."""
+
+    name: str
+    epoch: int
+
+    @property
+    def held(self) -> bool:
+        """Tell whether this process may still act: false from ten seconds after the last renewal that succeeded."""
+        ...
+
+    async def release(self) -> None:
+        """Give the lease back so that a successor need not wait."""
+        ...
+
+
+Handler = Callable[[str, Mapping[str, Scalar]], Awaitable[object]]
+"""A service's answer to (method, params): anything JSON can write. Errors of the farm's tree travel by class name."""
+
+
+class Bus(Protocol):
+    """Everything on Redis pub/sub; what must not be lost is also in a stream."""
+
+    topics: Topics
+    source: str
+
+    async def start(self) -> None:
+        """Connect and prove the rights that are needed.
+
+        Raises:
+            EnvironmentFault: the server does not answer or refuses.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Flush the outbox within a bound and disconnect."""
+        ...
+
+    def state(self) -> BusState:
+        """Return how well the bus is reached."""
+        ...
+
+    async def send(
+        self,
+        message: Message,
+        *,
+        corr: str = "",
+        cause: str = "",
+        deadline_ns: int = 0,
+        lease: Lease | None = None,
+        message_id: str = "",
+    ) -> SendResult:
+        """Send one message to all its topics (`Topics.of`).
+
+        A record sent while the server is away waits in the outbox (bounded, order kept) and the answer is BUFFERED; a signal
+        is dropped. `message_id` makes a repeat a DUPLICATE; without it a new ULID is made.
+
+        Raises:
+            Fenced: somebody holds a newer epoch of `lease`.
+            Denied: the outbox is full.
+        """
+        ...
+
+    async def send_many(
+        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+    ) -> list[SendResult]:
+        """Send several messages in order in one round trip; otherwise as `send`."""
+        ...
+
+    def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
+        """Subscribe to topics or `*` patterns; a slow reader gets the latest of each topic, never a queue."""
+        ...
+
+    def follow(
+        self, *topics: str, since: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
+        """Read topics completely and in order of arrival across all of them, from `since` (entry ids by topic; absent = from now).
+
+        Records come from the pub/sub twin; a hole in `seq`, a reconnect, or a `since` reads the stream, so nothing is lost or
+        doubled. Signals among the topics come through as they arrive.
+        """
+        ...
+
+    def records(
+        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
+    ) -> AbstractAsyncContextManager[AsyncIterator[list[Delivery]]]:
+        """Read as a consumer group: at least once, own pending first, earlier topics of the list before later ones.
+
+        The group is created when it is missing (also after FLUSHALL) and starts at the stream's beginning.
+        """
+        ...
+
+    async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
+        """Return up to `count` of the newest entries of a stream, oldest first; with `after`, the entries behind that id."""
+        ...
+
+    async def ask(
+        self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int
+    ) -> object:
+        """Ask a service and wait for its JSON answer.
+
+        Raises:
+            Stale: no answer in time.
+            OmegaError: what the service raised, by class.
+        """
+        ...
+
+    def serve(self, service: str, handler: Handler) -> Awaitable[None]:
+        """Answer requests until cancelled; requests past their deadline are dropped unanswered."""
+        ...
+
+    async def lease(self, name: str, *, ttl_s: float = 15.0) -> Lease:
+        """Wait for the lease of a name, raise its epoch, and keep renewing it until it is released or lost."""
+        ...
+
+    async def put(self, key: str, value: str, *, ttl_s: float = 0) -> None:
+        """Keep a small value under `Topics.state(...)`."""
+        ...
+
+    async def get(self, key: str) -> str | None:
+        """Return a kept value."""
+        ...
+
+    async def take(self, key: str) -> str | None:
+        """Return a kept value and delete it in one step: a nonce is used once."""
+        ...

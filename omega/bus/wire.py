@@ -1,0 +1,179 @@
+"""One raw connection to the server: an asyncio protocol over hiredis. Used on the hot ways (send, subscribe), where it costs a
+fraction of a client's call; everything else goes through the pooled client of `omega.bus.endpoint`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+
+from omega.bus.endpoint import Endpoint
+from omega.errors import EnvironmentFault, TransientError
+
+Reply = Any
+Push = Callable[[list[Any]], None]
+Lost = Callable[["Wire", BaseException | None], None]
+
+
+class WireLost(TransientError):  # noqa: N818 - what happened, like the other outcomes
+    """The connection broke; what was sent on it may or may not have arrived."""
+
+
+class ServerRefused(TransientError):  # noqa: N818 - what happened
+    """The server answered a command with an error."""
+
+
+class Wire(asyncio.Protocol):
+    """A connection on which commands may be called one after another without waiting: answers come in order."""
+
+    def __init__(self, endpoint: Endpoint, *, on_lost: Lost | None = None) -> None:
+        self._endpoint = endpoint
+        self._on_lost = on_lost
+        self._push: Push | None = None
+        self._reader = hiredis.Reader()
+        self._waiting: deque[asyncio.Future[Reply]] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._closed = self._loop.create_future()
+
+    @property
+    def open(self) -> bool:
+        """Tell whether commands can be written."""
+        return self._transport is not None
+
+    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+        """Write a packed command and return the future of its answer (a `hiredis.ReplyError` is an answer).
+
+        Raises:
+            WireLost: the connection is closed.
+        """
+        if self._transport is None:
+            raise WireLost(f"the connection to {self._endpoint.shown} is closed")
+        future = self._loop.create_future()
+        self._waiting.append(future)
+        self._transport.write(packed)
+        return future
+
+    async def call(self, *words: bytes | str | int) -> Reply:
+        """Send one command and return its answer.
+
+        Raises:
+            ServerRefused: the server answered with an error.
+            WireLost: the connection broke.
+        """
+        reply = await self.send(pack(*words))
+        if isinstance(reply, hiredis.ReplyError):
+            raise ServerRefused(f"{self._endpoint.shown} refused {words[0]!r}: {reply}")
+        return reply
+
+    def listen(self, push: Push) -> None:
+        """Hand every further answer to `push`: the connection becomes a subscriber."""
+        self._push = push
+
+    def write(self, packed: bytes) -> None:
+        """Write on a subscriber's connection; the answer comes as a push."""
+        if self._transport is None:
+            raise WireLost(f"the connection to {self._endpoint.shown} is closed")
+        self._transport.write(packed)
+
+    def pause(self) -> None:
+        """Stop reading: the server keeps what comes."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Cut the connection without a good-bye."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def close(self) -> None:
+        """Close the connection and wait until it is closed."""
+        if self._transport is not None:
+            self._transport.close()
+            await asyncio.wait_for(asyncio.shield(self._closed), 1.0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (called by asyncio)."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Take the answers out of what has arrived (called by asyncio)."""
+        reader, waiting = self._reader, self._waiting
+        reader.feed(data)
+        while (reply := reader.gets()) is not False:
+            if self._push is not None:
+                self._push(reply)
+                continue
+            future = waiting.popleft()
+            if not future.done():
+                future.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who waits (called by asyncio)."""
+        self._transport = None
+        if not self._closed.done():
+            self._closed.set_result(None)
+        lost = WireLost(f"the connection to {self._endpoint.shown} broke ({exc or 'closed by the server'})")
+        if self._on_lost is not None:
+            self._on_lost(self, exc)
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(lost)
+                future.exception()  # the caller may be gone; nobody must be told twice
+
+
+def pack(*words: bytes | str | int) -> bytes:
+    """Pack a command as the protocol wants it."""
+    return hiredis.pack_command(words)  # type: ignore[no-any-return, attr-defined, unused-ignore]
+
+
+async def dial(endpoint: Endpoint, *, name: str, within_s: float, on_lost: Lost | None = None) -> Wire:
+    """Open a connection, log in, choose the database.
+
+    Raises:
+        WireLost: the server is not reached in time.
+        EnvironmentFault: the server refuses the login or lacks the database.
+    """
+    loop = asyncio.get_running_loop()
+
+    def make() -> Wire:
+        return Wire(endpoint, on_lost=on_lost)
+
+    try:
+        async with asyncio.timeout(within_s):
+            if endpoint.path:
+                _, wire = await loop.create_unix_connection(make, endpoint.path)
+            else:
+                _, wire = await loop.create_connection(make, endpoint.host, endpoint.port, ssl=endpoint.tls)
+            await _greet(wire, endpoint, name)
+    except (OSError, TimeoutError) as error:
+        raise WireLost(f"{endpoint.shown} is not reached: {error or f'no answer within {within_s:g} s'}") from error
+    return wire
+
+
+async def _greet(wire: Wire, endpoint: Endpoint, name: str) -> None:
+    try:
+        if endpoint.password:
+            who = (endpoint.username,) if endpoint.username else ()
+            await wire.call("AUTH", *who, endpoint.password)
+        if endpoint.db:
+            await wire.call("SELECT", endpoint.db)
+        await wire.call("CLIENT", "SETNAME", name.replace(" ", "-"))
+    except ServerRefused as error:
+        wire.abort()
+        if "LOADING" in str(error):
+            raise WireLost(f"{endpoint.shown} is still loading its data") from error
+        raise EnvironmentFault(
+            f"{error}; check the user, the password and the database number in redis.url (and the ACL of that user)"
+        ) from error

@@ -1,0 +1,246 @@
+"""Compose the farm on one machine: a Redis server, the simulator, the services, one runner a bot. Called by `omega up`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omega.bus import Bus, connect
+from omega.cli.farm.admin import AdminClient
+from omega.cli.farm.conductor import Conductor
+from omega.cli.farm.observer import Observer
+from omega.cli.farm.processes import Child, Processes, fatal, free_port
+from omega.cli.farm.redis_server import redis_child, wait_for_redis
+from omega.config import Settings
+from omega.domain import timeframe_ns
+from omega.errors import EnvironmentFault, OmegaError
+
+READY_S = 60.0
+LOCKSTEP = "lockstep"
+DEMO = {"API_KEY": "demo-key", "API_SECRET": "demo-secret", "PASSPHRASE": "demo-pass"}
+"""What the simulator lets in; play money needs no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarmOptions:
+    """How a farm on one machine is run.
+
+    Attributes:
+        bots: names of configured bots; one runner process each.
+        speed: `lockstep`, or how many times faster than real time.
+        bars: stop after so many bars, 0 = when interrupted.
+        home: where journal, database, logs and the Redis data of this run go.
+        redis_url: a server that runs already; empty = an embedded one is started.
+        extra_env: what is added to every process' environment.
+    """
+
+    bots: tuple[str, ...]
+    speed: str
+    bars: int
+    home: Path
+    seed: int
+    start: str
+    data: str
+    redis_url: str
+    extra_env: dict[str, str]
+    services: tuple[str, ...] = ()
+
+
+class Farm:
+    """The running farm. Use `async with Farm(settings, options) as farm`."""
+
+    def __init__(self, settings: Settings, options: FarmOptions) -> None:
+        self.settings = settings
+        self.options = options
+        self.processes = Processes()
+        self.admin_port = free_port()
+        self.simulator_port = free_port()
+        self.redis_url = options.redis_url
+        self.bus: Bus
+        self.observer: Observer
+        self.conductor: Conductor | None = None
+        self.ready_after_s = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = time.monotonic()
+
+    async def __aenter__(self) -> Farm:
+        """Start everything and wait until it is ready.
+
+        Raises:
+            EnvironmentFault: a process did not become ready, with the end of its log.
+            ConfigError: a process refused its configuration.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop everything within a bound; positions stay with their stops at the venue."""
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop readers, services, and the Redis server last."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if hasattr(self, "bus"):
+            with contextlib.suppress(OmegaError, TimeoutError):
+                await asyncio.wait_for(self.bus.close(), 3)
+        await self.processes.stop(last="redis")
+
+    async def ask_gateway(self, method: str) -> dict[str, Any]:
+        """Ask the gateway for a JSON object."""
+        answer = await self.bus.ask("gateway", method, within_ns=10_000_000_000)
+        assert isinstance(answer, dict)
+        return answer
+
+    async def until_ready(self, names: set[str], *, within_s: float = READY_S) -> None:
+        """Wait until the named processes answer ready.
+
+        Raises:
+            EnvironmentFault: one did not in time.
+            ConfigError: one refused its configuration.
+        """
+        deadline = time.monotonic() + within_s
+        waiting = set(names)
+        while waiting:
+            self.raise_failed()
+            for name in sorted(waiting):
+                if await _is_ready(self.processes.children[name]):
+                    waiting.discard(name)
+            if waiting and time.monotonic() > deadline:
+                child = self.processes.children[min(waiting)]
+                raise EnvironmentFault(f"{child.name} was not ready within {within_s:.0f} s; its log ends:\n{child.tail()}")
+            await asyncio.sleep(0.05)
+
+    def raise_failed(self) -> None:
+        """Raise when a process has given up for good.
+
+        Raises:
+            ConfigError: what the process said.
+        """
+        failed = self.processes.failed
+        if failed and failed.done():
+            raise fatal(failed.result())
+
+    async def watch_health(self) -> None:
+        """Keep asking every process for its readiness until cancelled."""
+        while True:
+            for child in list(self.processes.children.values()):
+                await _is_ready(child)
+            await asyncio.sleep(1)
+
+    async def _start(self) -> None:
+        self.options.home.mkdir(parents=True, exist_ok=True)
+        if not self.redis_url:
+            child, self.redis_url = redis_child(self.options.home)
+            await self.processes.start(child)
+            await wait_for_redis(child)
+        for child in self._children():
+            await self.processes.start(child)
+        self.bus = connect(self.redis_url, env=self.settings.environment.name, source="cli:up")
+        await self.bus.start()
+        self.observer = Observer(self.bus, self.options.bots)
+        self.observer.started_s = self._started
+        following = asyncio.Event()
+        self._spawn(self.observer.follow_records(following))
+        self._spawn(self.observer.follow_signals())
+        await following.wait()
+        await self.until_ready(set(self.processes.children) - {"redis"})
+        self.ready_after_s = time.monotonic() - self._started
+        self._spawn(self.watch_health())
+        if self.options.speed == LOCKSTEP:
+            tf = timeframe_ns(self.settings.trading.timeframe)
+            self.conductor = Conductor(self.bus, self.observer, AdminClient(self.admin_port), timeframe_ns=tf)
+
+    def _spawn(self, work: Any) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+    def _children(self) -> list[Child]:
+        names = ["simulator", "gateway", "ledger", "cosmic", *self.options.services]
+        children = [self._child(name, name, {}) for name in names]
+        return children + [
+            self._child(f"runner-{bot}", "runner", {"OMEGA_RUNNER__BOT": bot}) for bot in self.options.bots
+        ]
+
+    def _child(self, name: str, service: str, env: dict[str, str]) -> Child:
+        home = self.options.home
+        port = free_port()
+        base = f"http://127.0.0.1:{self.simulator_port}"
+        common = {
+            "OMEGA_ENV": self.settings.environment.name,
+            "OMEGA_REDIS_URL": self.redis_url,
+            "OMEGA_ENVIRONMENT__INSTANCE": name,
+            "OMEGA_MONITORING__HOST": "127.0.0.1",
+            "OMEGA_MONITORING__PORT": str(port),
+            "OMEGA_DATABASE__URL": f"sqlite+aiosqlite:///{home / 'ledger.db'}",
+            "OMEGA_GATEWAY__REST_URL": base,
+            "OMEGA_GATEWAY__WS_URL": base.replace("http", "ws"),
+            "OMEGA_GATEWAY__JOURNAL": str(home / "journal.db"),
+            "OMEGA_GATEWAY__HALT_FILE": str(home / "HALT"),
+            "OMEGA_SIMULATOR__PORT": str(self.simulator_port),
+            "OMEGA_SIMULATOR__ADMIN_PORT": str(self.admin_port),
+            "OMEGA_SIMULATOR__SPEED": self.options.speed,
+            "OMEGA_SIMULATOR__SEED": str(self.options.seed),
+            "OMEGA_SIMULATOR__STATE": str(home / "simulator.log"),
+            **({"OMEGA_SIMULATOR__START": self.options.start} if self.options.start else {}),
+            **({"OMEGA_SIMULATOR__DATA_DIR": self.options.data} if self.options.data else {}),
+            **{f"OMEGA_GATEWAY__{key}": value for key, value in DEMO.items()},
+            "PYTHONUNBUFFERED": "1",
+        }
+        argv = [sys.executable, "-m", f"services.{service}"]
+        given = {key: value for key, value in common.items() if key not in os.environ or key != "OMEGA_DATABASE__URL"}
+        return Child(
+            name, argv, {**given, **env, **self.options.extra_env}, log=home / f"{name}.log", port=port
+        )
+
+
+async def _is_ready(child: Child) -> bool:
+    if not child.port:
+        return bool(child.pid)
+    if not child.pid:
+        child.ready_s = 0.0
+        return False
+    ready = await _get_ok(child.port, "/readyz")
+    if ready and not child.ready_s:
+        child.ready_s = time.monotonic() - child.started_s
+    elif not ready:
+        child.ready_s = 0.0
+    return ready
+
+
+async def _get_ok(port: int, path: str) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return b" 200 " in status
+
+
+@contextlib.asynccontextmanager
+async def interrupted(event: asyncio.Event) -> AsyncIterator[None]:
+    """Set the event on SIGINT and SIGTERM instead of dying."""
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

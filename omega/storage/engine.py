@@ -1,0 +1,178 @@
+"""One database behind one door: short writing transactions, snapshots for readers, errors of the farm's own tree.
+
+Opened by the ledger and the CLI from `settings.database`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import event, make_url, text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from omega.errors import ConfigError, CorruptData, EnvironmentFault, TransientError
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_WRITER_LOCK: Final = 0x0E6A
+"""PostgreSQL advisory lock of the one writer; any number that nobody else on the database uses."""
+_READS: Final = "omega_reads"
+_BUSY_MS: Final = 10_000
+
+
+def async_url(url: str) -> URL:
+    """Return the URL with the driver that the farm uses: aiosqlite or asyncpg.
+
+    Raises:
+        ConfigError: it is no database URL, or of another database.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(
+            "database.url is no URL: write sqlite:///path/to/file or postgresql://user@host/name"
+        ) from None
+    backend = parsed.drivername.split("+")[0]
+    if backend not in _DRIVERS:
+        raise ConfigError(
+            f"database.url asks for {backend!r}: use sqlite:///path/to/file or postgresql://user@host/name"
+        )
+    return parsed.set(drivername=_DRIVERS[backend])
+
+
+class Database:
+    """One database and its pool.
+
+    Attributes:
+        url: where it is, password hidden; safe to print.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 5, max_overflow: int = 0, pool_timeout_s: float = 10.0, echo: bool = False
+    ) -> None:
+        parsed = async_url(url)
+        self.url = parsed.render_as_string(hide_password=True)
+        self.embedded = parsed.get_backend_name() == "sqlite"
+        pool = {"pool_size": pool_size, "max_overflow": max_overflow, "pool_timeout": pool_timeout_s, "echo": echo}
+        self._engine = _embedded(parsed, pool) if self.embedded else _pooled(parsed, pool)
+        self._reader = self._engine.execution_options(**_read_options(embedded=self.embedded))
+        self._lost: tuple[type[Exception], ...] = (OSError,) if self.embedded else (OSError, *_asyncpg_errors())
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open the writing transaction; there is one at a time, across processes too. It commits on a clean exit.
+
+        Raises:
+            TransientError: the database is away, busy or full; nothing was written.
+            CorruptData: a row breaks the rules of its table.
+            ConfigError: the tables are missing or of another version.
+        """
+        with self._translated():
+            async with self._engine.begin() as connection:
+                if not self.embedded:
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a snapshot: every query inside sees the same instant, and no writer waits for it.
+
+        Raises:
+            TransientError: the database is away or every connection of the pool is in use.
+        """
+        with self._translated():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise TransientError(f"every connection to {self.url} is in use; raise database.pool_size") from error
+        except ProgrammingError as error:
+            raise ConfigError(
+                f"{self.url} does not fit this version ({_brief(error)}); let the ledger migrate it"
+            ) from error
+        except (OperationalError, InterfaceError, InternalError, DisconnectionError) as error:
+            if "no such table" in str(error):
+                raise ConfigError(f"{self.url} has no tables yet; let the ledger migrate it") from error
+            raise TransientError(
+                f"{self.url} does not answer: {_brief(error)}; check server, disk and rights"
+            ) from error
+        except self._lost as error:
+            raise TransientError(f"{self.url} is not reachable: {error}; check that the server runs") from error
+        except SQLAlchemyError as error:
+            raise CorruptData(f"{self.url} refused a row: {_brief(error)}") from error
+
+
+def _brief(error: SQLAlchemyError) -> str:
+    """Return the database's own words, without the statement and its parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause).partition("\n")[0]
+
+
+def _read_options(*, embedded: bool) -> dict[str, Any]:
+    if embedded:
+        return {_READS: True}
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _asyncpg_errors() -> tuple[type[Exception], ...]:
+    # SQLAlchemy wraps what a statement raises, but not what a refused connection does.
+    import asyncpg
+
+    return (asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def _pooled(url: URL, pool: dict[str, Any]) -> AsyncEngine:
+    arguments = {"timeout": 5, "command_timeout": 60, "server_settings": {"application_name": "omega"}}
+    return create_async_engine(url, **pool, pool_pre_ping=True, connect_args=arguments)
+
+
+def _embedded(url: URL, pool: dict[str, Any]) -> AsyncEngine:
+    if not url.database or url.database == ":memory:":
+        raise ConfigError("database.url names no file: write sqlite:///path/to/file")
+    folder = Path(url.database).expanduser().resolve().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot make the folder {folder} for the database: {error}; check its rights"
+        ) from error
+    engine = create_async_engine(url, **pool)
+    event.listen(engine.sync_engine, "connect", _configure)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _record: object) -> None:
+    # The driver must not open transactions behind our back: it would put DDL outside of them.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(_READS, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

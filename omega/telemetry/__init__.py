@@ -1,0 +1,26 @@
+"""Logs, metrics and redaction, the same in every service. Set up by `omega.runtime.run`."""
+
+from omega.telemetry.catalogue import ALERTS, METRICS, Alert, Kind, Metric, Severity
+from omega.telemetry.logging import Levels, bind_contextvars, bound_contextvars, configure, get_logger
+from omega.telemetry.metrics import CONTENT_TYPE, Metrics
+from omega.telemetry.redaction import MASK, Redactor, is_secret_key, secrets_of
+
+__all__ = [
+    "ALERTS",
+    "CONTENT_TYPE",
+    "MASK",
+    "METRICS",
+    "Alert",
+    "Kind",
+    "Levels",
+    "Metric",
+    "Metrics",
+    "Redactor",
+    "Severity",
+    "bind_contextvars",
+    "bound_contextvars",
+    "configure",
+    "get_logger",
+    "is_secret_key",
+    "secrets_of",
+]

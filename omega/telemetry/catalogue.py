@@ -1,0 +1,242 @@
+"""Every metric and alert of the farm, declared once. Metrics, dashboards, rules and docs are made from these rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "omega_"
+
+
+class Kind(StrEnum):
+    """The kinds of metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+FAST = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5)
+"""Buckets in seconds for what happens inside the farm."""
+SLOW = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
+"""Buckets in seconds for what waits for somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: without the prefix of the farm; counters end in `_total`.
+        kind: counter, gauge or histogram.
+        unit: what it counts; names end in the unit where Prometheus wants it.
+        labels: label names, bounded in number of values.
+        help: one sentence.
+        area: the dashboard row it belongs to.
+        buckets: upper bounds of a histogram.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    help: str
+    area: str
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name on the wire."""
+        return PREFIX + self.name
+
+    @property
+    def expression(self) -> str:
+        """The query that shows it: a rate, a value, or the 99th percentile."""
+        by = ", ".join(self.labels)
+        if self.kind is Kind.COUNTER:
+            return f"sum by ({by}) (rate({self.full_name}[1m]))"
+        if self.kind is Kind.HISTOGRAM:
+            labels = ", ".join(("le", *self.labels))
+            return f"histogram_quantile(0.99, sum by ({labels}) (rate({self.full_name}_bucket[5m])))"
+        return f"max by ({by}) ({self.full_name})" if by else f"max({self.full_name})"
+
+
+class Severity(StrEnum):
+    """How soon somebody must look."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert rule.
+
+    Attributes:
+        name: CamelCase, as Prometheus shows it.
+        expression: PromQL; true means trouble.
+        for_: how long it must be true.
+        severity: page or ticket.
+        summary: one sentence, may use Prometheus' `{{ $labels.x }}`.
+        runbook: the page that says what to do.
+    """
+
+    name: str
+    expression: str
+    for_: str
+    severity: Severity
+    summary: str
+    runbook: str
+
+
+def _counter(name: str, labels: str, text: str, area: str, unit: str = "1") -> Metric:
+    return Metric(name, Kind.COUNTER, unit, tuple(labels.split()), text, area)
+
+
+def _gauge(name: str, labels: str, text: str, area: str, unit: str = "1") -> Metric:
+    return Metric(name, Kind.GAUGE, unit, tuple(labels.split()), text, area)
+
+
+def _histogram(name: str, labels: str, text: str, area: str, buckets: tuple[float, ...]) -> Metric:
+    return Metric(name, Kind.HISTOGRAM, "s", tuple(labels.split()), text, area, buckets)
+
+
+METRICS: tuple[Metric, ...] = (
+    # every service, from the base
+    _gauge("service_info", "service instance version", "Always 1; says who answers.", "services"),
+    _gauge("service_up", "service", "1 while the process runs.", "services"),
+    _gauge("ready", "service", "1 while the service is ready.", "services"),
+    _gauge("service_state", "service state", "1 for the state of life the service is in.", "services"),
+    _gauge("uptime_seconds", "service", "Time since the start.", "services", "s"),
+    _counter("messages_total", "service type", "Messages handled.", "services"),
+    _histogram("handler_seconds", "service type", "Time a message took in its handler.", "services", FAST),
+    _counter("errors_total", "class service", "Errors by class of the error tree.", "services"),
+    _counter("task_restarts_total", "service task", "Restarts of supervised tasks.", "services"),
+    _gauge("tasks_failing", "service", "Supervised tasks that wait for their restart.", "services"),
+    _gauge("consciousness_level", "service", "Feature level of the service; moves no trade.", "services"),
+    _gauge("quantum_coherence", "service", "Smoothed share of messages handled without error.", "services"),
+    _gauge("bioresonance", "service", "Regularity of the heartbeat, 1 = on time.", "services"),
+    _gauge("consciousness_field", "service", "Mean of coherence and bioresonance.", "services"),
+    _gauge("config_generation", "service", "Generations of settings applied since the start.", "services"),
+    _counter("config_rejected_total", "service", "Settings refused, the last good ones kept.", "services"),
+    _gauge("config_restart_required", "service", "Changed settings that wait for a restart.", "services"),
+    _gauge("lease_held", "service name", "1 while this process holds the lease.", "services"),
+    _gauge("lease_epoch", "service name", "Epoch of the lease held.", "services"),
+    # bus
+    _gauge("bus_state", "service", "0 connected, 1 degraded, 2 isolated.", "bus"),
+    _counter("bus_messages_total", "service type direction", "Messages sent and received.", "bus"),
+    _counter("bus_gaps_total", "service", "Holes in a sequence that were filled from the stream.", "bus"),
+    _counter("bus_duplicates_total", "service", "Messages suppressed as repeats.", "bus"),
+    _counter("bus_fenced_total", "service", "Sends refused for an old epoch.", "bus"),
+    _counter("bus_dropped_total", "service why", "Messages dropped: expired, conflated, without a server.", "bus"),
+    _counter("bus_dead_letters_total", "service stream", "Records that no delivery could digest.", "bus"),
+    _counter("bus_reconnects_total", "service", "Connections made again.", "bus"),
+    _gauge("bus_outbox", "service", "Records that wait for the server.", "bus"),
+    _gauge("bus_lag", "service stream group", "Records a group has not read yet.", "bus"),
+    _gauge("bus_pending", "service stream group", "Records read and not acknowledged.", "bus"),
+    _gauge("bus_pool_in_use", "service", "Connections in use.", "bus"),
+    _histogram("bus_send_seconds", "service", "Time of one send to the server.", "bus", FAST),
+    # market data
+    _counter("bars_total", "venue symbol timeframe", "Closed bars published or decided on.", "market"),
+    _gauge("bar_age_seconds", "venue symbol timeframe", "Time since the newest closed bar came.", "market", "s"),
+    _gauge("market_stale", "venue symbol", "1 while the market data are older than the limit.", "market"),
+    _counter("bar_gaps_total", "venue symbol", "Missing bars that were fetched.", "market"),
+    _counter("bars_quarantined_total", "venue symbol", "Unsound rows that were kept out.", "market"),
+    _counter("quotes_total", "venue symbol", "Quotes published after conflation.", "market"),
+    _counter("venue_reconnects_total", "venue stream", "WebSocket sessions opened again.", "market"),
+    _gauge("venue_connected", "venue account", "1 while the private session is proven.", "market"),
+    # decisions
+    _counter("decisions_total", "bot", "Decisions made, one a bar.", "bots"),
+    _histogram("decision_seconds", "bot", "From bar in hand to decision made.", "bots", FAST),
+    _counter("intents_total", "bot action", "Intents sent or accepted.", "bots"),
+    _counter("intents_denied_total", "bot rule", "Intents refused by a rule of the farm.", "bots"),
+    _gauge("position_size", "bot symbol", "Signed position of the book.", "bots", "base units"),
+    _gauge("bot_equity", "bot", "Capital plus profit.", "bots", "quote currency"),
+    _gauge("bot_pnl", "bot", "Realised and open profit after costs.", "bots", "quote currency"),
+    _gauge("bot_fees", "bot", "Fees paid.", "bots", "quote currency"),
+    _gauge("bot_drawdown", "bot", "Loss from the highest equity.", "bots", "fraction"),
+    _gauge("bot_paused", "bot", "1 while the bot makes no entries.", "bots"),
+    # orders
+    _counter("orders_total", "state", "Order events by state reached.", "orders"),
+    _counter("fills_total", "bot role", "Executions.", "orders"),
+    _histogram("order_latency_seconds", "venue", "From bar in hand to the request leaving.", "orders", FAST),
+    _histogram("venue_request_seconds", "venue endpoint", "Time the venue took.", "orders", SLOW),
+    _gauge("unresolved_orders", "venue account", "Orders whose outcome is not proven.", "orders"),
+    _gauge("unresolved_age_seconds", "venue account", "Age of the oldest unresolved order.", "orders", "s"),
+    _gauge("open_intents", "venue account", "Intents without an outcome.", "orders"),
+    _histogram("journal_commit_seconds", "venue account", "Time of one durable write.", "orders", FAST),
+    _gauge("lane_tokens", "lane", "Requests that may go at once.", "orders"),
+    _histogram("lane_wait_seconds", "lane", "Time a request waited for its turn.", "orders", FAST),
+    _gauge("breaker_state", "venue endpoint", "0 closed, 1 half open, 2 open.", "orders"),
+    _counter("breaker_opened_total", "venue endpoint", "Openings of the circuit.", "orders"),
+    # risk
+    _gauge("stop_present", "bot symbol", "1 while the whole stop is at the venue, also when flat.", "risk"),
+    _gauge("naked_seconds", "bot symbol", "Time the position has been without its whole stop.", "risk", "s"),
+    _gauge("naked_seconds_max", "venue account", "Longest time without a stop since the start.", "risk", "s"),
+    _gauge("residual", "venue account symbol", "Venue position minus the sum of the books.", "risk", "base units"),
+    _gauge("halted", "venue account", "1 while entries are halted.", "risk"),
+    _gauge("account_equity", "venue account", "Equity of the account.", "risk", "quote currency"),
+    _gauge("account_exposure", "venue account", "Sum of open notionals.", "risk", "quote currency"),
+    _counter("reconciliations_total", "venue account outcome", "Comparisons with the venue.", "risk"),
+    # ledger, cosmic, discord, simulator
+    _counter("ledger_records_total", "type", "Records written.", "ledger"),
+    _gauge("ledger_lag", "stream", "Records the ledger has not written yet.", "ledger"),
+    _histogram("ledger_commit_seconds", "", "Time of one transaction.", "ledger", FAST),
+    _gauge("database_up", "", "1 while the database answers.", "ledger"),
+    _gauge("cosmic_reading", "factor", "Value of a factor in [-1, 1].", "cosmic"),
+    _gauge("cosmic_reading_age_seconds", "factor", "Age of the reading.", "cosmic", "s"),
+    _counter("discord_commands_total", "command outcome", "Interactions answered.", "discord"),
+    _histogram("discord_ack_seconds", "command", "From interaction to first answer.", "discord", FAST),
+    _counter("discord_notices_total", "kind outcome", "Notices sent, collapsed or lost.", "discord"),
+    _gauge("discord_connected", "", "1 while the gateway session is ready.", "discord"),
+    _counter("simulator_steps_total", "", "Bars replayed.", "simulator"),
+    _counter("simulator_requests_total", "path code", "REST requests answered.", "simulator"),
+    _counter("simulator_fills_total", "symbol", "Trades made.", "simulator"),
+    _gauge("simulator_clock_seconds", "", "The replay clock, seconds since 1970.", "simulator", "s"),
+    _gauge("simulator_connections", "channel", "Open WebSocket sessions.", "simulator"),
+)
+
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        "ServiceDown",
+        "up == 0",
+        "30s",
+        Severity.PAGE,
+        "{{ $labels.job }} at {{ $labels.instance }} does not answer.",
+        "docs/runbooks/service-down.md",
+    ),
+    Alert(
+        "StaleData",
+        "max by (venue, symbol) (omega_market_stale) == 1",
+        "30s",
+        Severity.PAGE,
+        "No market data of {{ $labels.symbol }} from {{ $labels.venue }}; bots do not enter.",
+        "docs/runbooks/stale-data.md",
+    ),
+    Alert(
+        "NakedPosition",
+        "max by (bot, symbol) (omega_naked_seconds) > 5",
+        "0s",
+        Severity.PAGE,
+        "{{ $labels.bot }} holds {{ $labels.symbol }} without its whole stop at the venue.",
+        "docs/runbooks/naked-position.md",
+    ),
+    Alert(
+        "UnresolvedOrder",
+        "max by (venue, account) (omega_unresolved_age_seconds) > 60",
+        "0s",
+        Severity.PAGE,
+        "An order on {{ $labels.venue }}/{{ $labels.account }} has no proven outcome for a minute.",
+        "docs/runbooks/unresolved-order.md",
+    ),
+    Alert(
+        "Halt",
+        "max by (venue, account) (omega_halted) == 1",
+        "0s",
+        Severity.PAGE,
+        "Entries on {{ $labels.venue }}/{{ $labels.account }} are halted until a person releases them.",
+        "docs/runbooks/halt.md",
+    ),
+)

@@ -1,0 +1,316 @@
+"""The port of an exchange: what the gateway asks of any venue, in farm symbols and Decimal. Adapters live in `venues/`.
+
+Writes raise Rejected (the answer proves that nothing happened) or Unresolved (nobody knows); reads raise TransientError,
+Rejected or ConfigError. An adapter never sends a write twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from omega.domain import Bar, Instrument, Role, Side
+
+
+class Status(StrEnum):
+    """The states of an order at a venue."""
+
+    LIVE = "live"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+
+
+class PlanKind(StrEnum):
+    """What a trigger order protects."""
+
+    STOP = "stop"
+    TARGET = "target"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """One market order to send; stop and target ride on it as presets."""
+
+    client_id: str
+    symbol: str
+    side: Side
+    size: Decimal
+    reduce_only: bool = False
+    stop: Decimal | None = None
+    target: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """One sized, reduce-only trigger order to send. `side` is the side that it trades when it fires."""
+
+    client_id: str
+    symbol: str
+    side: Side
+    size: Decimal
+    trigger: Decimal
+    kind: PlanKind
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The venue's answer to a write; sent_ns is when the request was handed to the HTTP client (wall clock)."""
+
+    order_id: str
+    client_id: str
+    sent_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue tells it."""
+
+    order_id: str
+    client_id: str
+    symbol: str
+    side: Side
+    size: Decimal
+    filled: Decimal
+    status: Status
+    reduce_only: bool
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """A trigger order as the venue tells it; fired or not is in `live`."""
+
+    order_id: str
+    client_id: str
+    symbol: str
+    side: Side
+    size: Decimal
+    trigger: Decimal
+    kind: PlanKind
+    live: bool
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """An execution as the venue tells it; fee positive = paid. `forced` marks a liquidation."""
+
+    trade_id: str
+    order_id: str
+    client_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_coin: str
+    maker: bool
+    forced: bool
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePosition:
+    """The account's net position in one symbol; size signed."""
+
+    symbol: str
+    size: Decimal
+    entry: Decimal
+    mark: Decimal
+    leverage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The account's money in quote currency."""
+
+    equity: Decimal
+    available: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FundingBill:
+    """One funding payment on the account, positive = received."""
+
+    funding_id: str
+    symbol: str
+    amount: Decimal
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candles:
+    """Rows of one push, oldest first; the last may still be open. venue_ns is the push's own time."""
+
+    symbol: str
+    timeframe: str
+    rows: tuple[Bar, ...]
+    venue_ns: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The best prices of one push."""
+
+    symbol: str
+    bid: float
+    ask: float
+    last: float
+    mark: float
+    venue_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFrame:
+    """One data push of the private socket, parsed. `count` numbers the frames since that socket opened."""
+
+    orders: tuple[VenueOrder, ...] = ()
+    plans: tuple[PlanOrder, ...] = ()
+    trades: tuple[Trade, ...] = ()
+    positions: tuple[VenuePosition, ...] | None = None
+    balance: Balance | None = None
+    count: int = 0
+
+
+class Listener(Protocol):
+    """Who hears the venue. Called in the order of arrival, inside the event loop; returns at once."""
+
+    def on_candles(self, candles: Candles) -> None:
+        """Take one push of candles."""
+        ...
+
+    def on_tick(self, tick: Tick) -> None:
+        """Take one push of prices."""
+        ...
+
+    def on_private(self, frame: PrivateFrame) -> None:
+        """Take one push of orders, fills, positions or money."""
+        ...
+
+    def on_private_open(self) -> None:
+        """The private socket is open and every channel is subscribed; what happened before was missed."""
+        ...
+
+    def on_lost(self, what: str, reason: str) -> None:
+        """A socket (`public`, `private`) is lost."""
+        ...
+
+
+class Venue(Protocol):
+    """One account at one exchange."""
+
+    name: str
+    instruments: Mapping[str, Instrument]
+
+    async def start(self, listener: Listener) -> None:
+        """Load the markets, prove the credentials and begin to listen.
+
+        Raises:
+            ConfigError: the credentials are refused or a symbol does not exist.
+            TransientError: the venue does not answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+    def connected(self) -> bool:
+        """Tell whether the private socket is subscribed."""
+        ...
+
+    def silence_s(self) -> float:
+        """Return the age in seconds of the last public push."""
+        ...
+
+    def venue_ns(self) -> int:
+        """Return the newest time that the venue has told; 0 before the first push."""
+        ...
+
+    async def place(self, request: OrderRequest) -> Ack:
+        """Send one market order once."""
+        ...
+
+    async def place_plan(self, request: PlanRequest) -> Ack:
+        """Send one trigger order once."""
+        ...
+
+    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
+        """Change the size of a resting trigger order."""
+        ...
+
+    async def cancel_plan(self, plan: PlanOrder) -> bool:
+        """Cancel a trigger order; False when the venue did not confirm it."""
+        ...
+
+    async def cancel(self, symbol: str, *, order_id: str = "", client_id: str = "") -> bool:
+        """Cancel a resting order; False when it is already gone."""
+        ...
+
+    async def order(self, symbol: str, client_id: str) -> VenueOrder | None:
+        """Return the order of a client id, None when the venue knows none."""
+        ...
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Return the resting orders of the account."""
+        ...
+
+    async def past_orders(self, symbol: str) -> list[VenueOrder]:
+        """Return the newest finished orders of one symbol."""
+        ...
+
+    async def plans(self) -> list[PlanOrder]:
+        """Return every live trigger order of every kind."""
+        ...
+
+    async def past_plans(self, symbol: str) -> list[PlanOrder]:
+        """Return the newest trigger orders of one symbol that have fired or were cancelled."""
+        ...
+
+    async def trades(self, symbol: str, *, since_ns: int = 0) -> list[Trade]:
+        """Return the account's executions in one symbol, oldest first."""
+        ...
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return the open positions."""
+        ...
+
+    async def balance(self) -> Balance:
+        """Return the account's money."""
+        ...
+
+    async def funding(self, symbol: str) -> list[FundingBill]:
+        """Return the newest funding payments of one symbol, oldest first."""
+        ...
+
+    async def candles(self, symbol: str, timeframe: str, *, limit: int, since_ns: int = 0) -> list[Bar]:
+        """Return up to `limit` rows, oldest first; the last may still be open."""
+        ...
+
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Set the leverage of one symbol."""
+        ...
+
+    async def may_withdraw(self) -> bool:
+        """Tell whether the key could move money off the account."""
+        ...
+
+
+def closing_side(position: Decimal) -> Side:
+    """Return the side that closes a signed position."""
+    return Side.SELL if position > 0 else Side.BUY
+
+
+def total(plans: Sequence[PlanOrder]) -> Decimal:
+    """Return the sum of the sizes of trigger orders."""
+    return sum((plan.size for plan in plans), Decimal(0))
+
+
+ROLE_OF_PLAN: Mapping[PlanKind, Role] = {PlanKind.STOP: Role.STOP, PlanKind.TARGET: Role.TARGET}
+"""What the fill of a trigger order is, by its kind."""

@@ -1,0 +1,1 @@
+"""The trading-bot container: hosts one bot. Bars in, decisions and intents out."""
