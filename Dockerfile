@@ -6,7 +6,7 @@ ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 FROM ${BASE_IMAGE} AS base
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin omega \
- && mkdir -p /app/config /app/live /app/state && chown 10001:10001 /app/state
+ && mkdir -p /app/config /app/live /app/state /run/secrets && chown 10001:10001 /app/state
 
 # Dependencies change rarely and our own code often: two steps, so that the large one stays cached.
 FROM base AS build

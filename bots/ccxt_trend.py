@@ -120,9 +120,9 @@ def _pullback(bars: Bars, length: int, side: F64) -> Flags:
     if bars.n < length + _RECENT:
         return turned
     average = talib.SMA(bars.close, length)
-    depth = np.where(side > 0.0, bars.low - average, average - bars.high)
-    nearest = rolling(np.minimum, depth, _RECENT)
-    turned[_RECENT - 1 :] = nearest <= 0.0
+    under = rolling(np.minimum, bars.low - average, _RECENT) <= 0.0
+    over = rolling(np.minimum, average - bars.high, _RECENT) <= 0.0
+    turned[_RECENT - 1 :] = np.where(side[_RECENT - 1 :] > 0.0, under, over)
     return turned & (side * (bars.close - average) > 0.0)
 
 

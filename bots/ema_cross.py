@@ -28,7 +28,7 @@ def signals(bars: Bars, p: Params) -> Signals:
     fast, slow = talib.EMA(bars.close, p.fast), talib.EMA(bars.close, p.slow)
     above = fast > slow
     crossed = np.zeros(bars.n, dtype=np.bool_)
-    crossed[1:] = above[1:] & (fast[:-1] <= slow[:-1])
+    crossed[1:] = above[1:] & ~above[:-1]
     targets = (p.target_pct * bars.close,) if p.target_pct else ()
     return Signals.of(
         side=np.where(crossed, LONG, FLAT),

@@ -82,8 +82,8 @@ def signals(bars: Bars, p: Params) -> Signals:  # noqa: ARG001 - every strategy 
 def suggested(bars: Bars, position: OpenPosition, p: Params) -> tuple[float, float]:
     """Return (stop, target) that the levels of the swing around the entry suggest; target 0.0 when none lies ahead.
 
-    The stop lies on the losing side of the mark for winners and losers alike: the nearest level behind it, or two average
-    true ranges when no swing holds the entry or no level is left behind.
+    The stop lies on the losing side of the mark for winners and losers alike: the nearest level behind it, or two
+    average true ranges when no swing holds the entry or no level is left behind.
 
     Units: prices in quote currency.
     """

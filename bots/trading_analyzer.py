@@ -56,7 +56,7 @@ def volatility(closes: F64, window: int) -> float:
 
 
 def volatility_state(sigma: float) -> str:
-    """Return LOW below 2 %, MEDIUM to 4 %, HIGH to 8 %, EXTREME from there on; each bound belongs to the upper state."""
+    """Return LOW below 2 %, MEDIUM below 4 %, HIGH below 8 %, EXTREME from there on."""
     return next((name for bound, name in _STATES if sigma < bound), "EXTREME")
 
 

@@ -79,10 +79,14 @@ class ServiceSpec:
         """Tell our services from Redis and PostgreSQL."""
         return bool(self.module)
 
-    def container_env(self, environment: str) -> dict[str, str]:
-        """Return the whole environment of the container in `dev`, `paper` or `live`."""
+    def container_env(self, environment: str, *, simulator: bool = True) -> dict[str, str]:
+        """Return the whole environment of the container in `dev`, `paper` or `live`.
+
+        The instance has to be named: in containers every process is number 1. Kubernetes gives the pod's name.
+        """
         return {
             "OMEGA_ENV": environment,
+            "OMEGA_ENVIRONMENT__INSTANCE": self.label,
             "OMEGA_CONFIG_DIR": CONFIG_DIR,
             "OMEGA_LIVE_DIR": LIVE_DIR,
             "OMEGA_SECRETS_DIR": SECRETS_DIR,
@@ -90,6 +94,7 @@ class ServiceSpec:
             "OMEGA_MONITORING__HOST": "0.0.0.0",  # noqa: S104 - inside a container; policies decide who reaches it
             "OMEGA_MONITORING__PORT": str(self.port),
             **self.env,
+            **(SIMULATED.get(self.name, {}) if simulator else {}),
         }
 
 
@@ -109,8 +114,10 @@ SIMULATOR = ServiceSpec(
             "OMEGA_SIMULATOR__PORT": "8090",
             "OMEGA_SIMULATOR__ADMIN_PORT": "8091",
             "OMEGA_SIMULATOR__DATA_DIR": DATA_DIR,
+            "OMEGA_SIMULATOR__STATE": f"{STATE_DIR}/simulator.log",
         }
     ),
+    writes_disk=True,
 )
 """The exchange of the demo. It stands in for Bitget in dev and paper and is absent from live."""
 
@@ -149,13 +156,16 @@ DISCORD_BOT = ServiceSpec(
 )
 """Joins when a token is configured; Discord allows one connection a token, so there is one of it."""
 
-SIMULATOR_URLS = MappingProxyType(
+SIMULATED: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "OMEGA_GATEWAY__REST_URL": "http://simulator:8090",
-        "OMEGA_GATEWAY__WS_URL": "ws://simulator:8090",
+        "gateway": {
+            "OMEGA_GATEWAY__REST_URL": "http://simulator:8090",
+            "OMEGA_GATEWAY__WS_URL": "ws://simulator:8090",
+        },
+        "cosmic": {"OMEGA_COSMIC__CLOCK": "bars"},
     }
 )
-"""Where the gateway finds its exchange when the simulator is one."""
+"""What changes, by service, where the simulator is the exchange: addresses, and whose time it is."""
 
 INFRASTRUCTURE = (REDIS, POSTGRES)
 RUNNER_PORT = 9102

@@ -8,6 +8,7 @@ Called by `make setup` and by every target that needs the environment; costs not
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import html.parser
 import json
@@ -125,9 +126,12 @@ def tls() -> ssl.SSLContext:
 
 def fetch(url: str) -> tuple[bytes, str]:
     """Return the body of a URL, and the URL that answered in the end."""
-    # A custom index may be a directory (file://), hence no check of the scheme here.
+    request = urllib.request.Request(_without_password(url))
+    login = urllib.parse.unquote(urllib.parse.urlsplit(url).netloc.rpartition("@")[0])
+    if login:  # a private index: urllib does not take name and password from the address
+        request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S, context=tls()) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=tls()) as answer:
             return answer.read(), answer.geturl()
     except (OSError, urllib.error.URLError) as error:
         raise SetupError(
@@ -147,10 +151,14 @@ def wheel_url(index: str, name: str) -> str:
     body, page = fetch(index.rstrip("/") + "/uv/")
     links = _Links()
     links.feed(body.decode("utf-8", "replace"))
+    asked = urllib.parse.urlsplit(index)
     for link in links.found:
         address, _ = urllib.parse.urldefrag(urllib.parse.urljoin(page, link))
         if urllib.parse.unquote(address).endswith("/" + name):
-            return address
+            parts = urllib.parse.urlsplit(address)
+            same = parts.netloc == asked.netloc.rpartition("@")[2]
+            # The login goes to the host that it was given for, and to no other.
+            return urllib.parse.urlunsplit(parts._replace(netloc=asked.netloc)) if same else address
     raise SetupError(
         f"the package index {_without_password(index)} has no {name}. Point PIP_INDEX_URL to an index that carries "
         f"uv {UV_VERSION}, or install uv by hand and run this again."

@@ -1,4 +1,7 @@
-"""Write docs/requirements.md: which rows of the requirements have a test, and which not yet. Read from the tests' markers."""
+"""Write docs/requirements.md: which rows of the requirements have a test, and which not yet.
+
+Read from the tests' markers.
+"""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ def main() -> int:
     for old in ROOT.glob(".coverage*"):
         old.unlink()
     # Two workers for two cores; a file stays in one worker, because its servers are shared by its tests.
-    tests = [*python, "pytest", "-n", "2", "--dist", "loadfile", "--cov", "--cov-report=", *sys.argv[1:]]
+    tests = [*python, "coverage", "run", "-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:]]
     code = subprocess.run(tests, cwd=ROOT, check=False).returncode
     if code:
         return code
-    subprocess.run([*python, "coverage", "combine", "-q"], cwd=ROOT, check=False, stderr=subprocess.DEVNULL)
+    subprocess.run([*python, "coverage", "combine", "-q"], cwd=ROOT, check=True)
     return subprocess.run([*python, "coverage", "report", f"--fail-under={FLOOR}"], cwd=ROOT, check=False).returncode
 
 

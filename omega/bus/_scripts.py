@@ -1,5 +1,6 @@
-"""The Lua scripts of the bus: each does in one step what must not be interrupted. A script is not rolled back, so every check
-(fence, types, rights) comes before its first write.
+"""The Lua scripts of the bus: each does in one step what must not be interrupted.
+
+A script is not rolled back, so every check (fence, types, rights) comes before its first write.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SEND = Script(
 local topics = #KEYS
 if ARGV[4] ~= '' then
   topics = topics - 1
-  if tonumber(ARGV[4]) < tonumber(redis.call('GET', KEYS[#KEYS]) or '0') then return redis.error_reply('FENCED') end
+  if tonumber(ARGV[4]) < tonumber(redis.call('GET', KEYS[#KEYS]) or '0') then return 'FENCED' end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'DUPLICATE' end
 for i = 2, topics do
@@ -51,7 +52,7 @@ end
 return first
 """,
 )
-"""Fence, deduplicate, append and publish one record. What is published is the entry id, a space and the bytes of the entry."""
+"""Fence, deduplicate, append and publish one record. Published are the entry id, a space and the bytes of the entry."""
 
 TAKE_LEASE = Script(
     "take_lease",
@@ -62,7 +63,10 @@ if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], redis.call
 return redis.call('INCR', KEYS[2])
 """,
 )
-"""Take a free lease and raise its epoch. A lost epoch restarts from the server's clock, so it never falls below one given before."""
+"""Take a free lease and raise its epoch.
+
+An epoch that the server has lost restarts from its clock, so it never falls below one that was given before.
+"""
 
 RENEW_LEASE = Script(
     "renew_lease",
@@ -93,8 +97,8 @@ BURY = Script(
     "bury",
     """
 -- KEYS: stream, dead letters   ARGV: group, entry id, bytes, reason, attempts, length
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*', 'm', ARGV[3], 'stream', KEYS[1], 'group', ARGV[1], 'entry', ARGV[2],
-  'reason', ARGV[4], 'attempts', ARGV[5])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*', 'm', ARGV[3], 'stream', KEYS[1], 'group', ARGV[1],
+  'entry', ARGV[2], 'reason', ARGV[4], 'attempts', ARGV[5])
 return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 """,
 )

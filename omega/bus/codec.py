@@ -1,7 +1,7 @@
 """Envelopes to JSON bytes and back: one pydantic validation a message. Called by every bus at its edge.
 
-On the wire: type, v(ersion), id, ts, src, ep(och), seq, corr, cause, key, exp (deadline), tp (traceparent), data. Decimals are strings.
-Producers cannot write an unknown field (the dataclasses refuse it); consumers ignore one.
+On the wire: type, v(ersion), id, ts, src, ep(och), seq, corr, cause, key, exp (deadline), tp (traceparent), data;
+Decimals are strings. Producers cannot write an unknown field (the dataclasses refuse it); consumers ignore one.
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ def _decode_slowly(raw: bytes) -> Envelope:
         raise CorruptData(f"a message is no envelope (type, v and data are needed): {_show(raw)}")
     form = FORMATS.get(str(wire.get("type")))
     if form is None:
-        raise CorruptData(f"message type {wire.get('type')!r} is unknown to this build; update this service: {_show(raw)}")
+        raise CorruptData(
+            f"message type {wire.get('type')!r} is unknown to this build; update this service: {_show(raw)}"
+        )
     return form.load_older(wire)
 
 

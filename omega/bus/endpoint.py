@@ -1,13 +1,14 @@
-"""Where the Redis server is and how it is dialled: the one place that builds clients, with time-outs, retries and pool size set.
+"""Where the Redis server is and how it is dialled: the one place that builds clients.
 
-redis-py has two constructors with two different retry defaults, and a socket time-out that fights `BLOCK`; both are fixed here.
+redis-py has two constructors with two retry defaults, and a socket time-out that fights `BLOCK`; time-outs, retries and
+pool size are set here.
 """
 
 from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool
@@ -29,6 +30,46 @@ _SCHEMES: Final = {
 }
 _DEFAULT_PORT = 6379
 _TOP_PORT = 65_535
+
+
+class ServerSettings(Protocol):
+    """What the bus reads of the settings' section `redis`."""
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """Time to connect."""
+
+    @property
+    def socket_timeout_s(self) -> float:
+        """Time for one answer."""
+
+    @property
+    def pool_size(self) -> int:
+        """Connections at most."""
+
+    @property
+    def degraded_s(self) -> float:
+        """Silence that makes the bus degraded."""
+
+    @property
+    def isolated_s(self) -> float:
+        """Silence that makes the bus isolated."""
+
+    @property
+    def outbox(self) -> int:
+        """Records that wait while the server is away."""
+
+    @property
+    def claim_s(self) -> float:
+        """Time between two looks for deliveries that were left behind."""
+
+    @property
+    def max_deliveries(self) -> int:
+        """Failed deliveries before the dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +108,23 @@ class Patience:
     retry_s: float = 0.2
     close_s: float = 2.0
 
+    @classmethod
+    def of(cls, server: ServerSettings) -> Patience:
+        """Read the settings' section; a start gives up after the time to connect."""
+        return cls(
+            connect_s=min(1.0, server.connect_timeout_s),
+            start_s=server.connect_timeout_s,
+            socket_s=server.socket_timeout_s,
+            degraded_s=server.degraded_s,
+            isolated_s=server.isolated_s,
+            ping_s=server.degraded_s / 3,
+            pool_size=server.pool_size,
+            outbox=server.outbox,
+            claim_s=server.claim_s,
+            claim_idle_s=server.claim_s * 2,
+            failures=server.max_deliveries,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -86,7 +144,8 @@ class Endpoint:
         """The URL as it may be logged."""
         scheme = "unix" if self.path else "rediss" if self.tls else "redis"
         who = f"{self.username}:***@" if self.password else ""
-        return f"{scheme}://{who}{self.path or f'{self.host}:{self.port}'}{f'?db={self.db}' if self.path else f'/{self.db}'}"
+        where = f"{self.path}?db={self.db}" if self.path else f"{self.host}:{self.port}/{self.db}"
+        return f"{scheme}://{who}{where}"
 
     @classmethod
     def parse(cls, url: str, *, password: str = "") -> Endpoint:

@@ -1,4 +1,7 @@
-"""What every message travels in: who, when, in which epoch, in answer to what, until when. Made by the bus, read by everyone."""
+"""What every message travels in: who, when, in which epoch, in answer to what, until when.
+
+Made by the bus, read by everyone.
+"""
 
 from __future__ import annotations
 

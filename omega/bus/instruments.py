@@ -1,4 +1,7 @@
-"""Instruments on the bus: the gateway keeps what it read from the venue, the runners read it. One spelling for both ends."""
+"""Instruments on the bus: the gateway keeps what it read from the venue, the runners read it.
+
+One spelling for both ends.
+"""
 
 from __future__ import annotations
 

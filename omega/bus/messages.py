@@ -1,7 +1,7 @@
-"""Every message of the farm: its fields, its class (signal or record), its version. The bus routes by what is declared here.
+"""Every message of the farm: its fields, its class (signal or record), its version. The bus routes by these rows.
 
-A message is a frozen dataclass; domain values travel as they are. Additive changes keep the version; a new meaning is a new
-version with an upcaster (`omega.bus.versions`).
+A message is a frozen dataclass; domain values travel as they are. Additive changes keep the version; a new meaning is
+a new version with an upcaster (`omega.bus.versions`).
 """
 
 from __future__ import annotations
@@ -358,7 +358,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("fill", Fill, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),
     Spec("stop.event", StopEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot")),
     Spec("funding", FundingPaid, _R, 1, 200_000, ("gateway",), ("runner", "ledger")),
-    Spec("halt.changed", HaltChanged, _R, 1, 10_000, ("gateway",), ("ledger", "discord_bot", "runner")),
+    Spec("halt.changed", HaltChanged, _R, 1, 200_000, ("gateway",), ("ledger", "discord_bot", "runner")),
     Spec("command", Command, _R, 1, 10_000, ("discord_bot", "cli"), ("gateway", "runner", "ledger")),
     Spec("command.result", CommandResult, _R, 1, 10_000, ("gateway", "runner"), ("ledger", "discord_bot", "cli")),
     Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot")),

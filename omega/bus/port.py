@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from omega.bus.envelope import Envelope
 from omega.bus.messages import Message, Scalar
@@ -19,6 +19,8 @@ class SendResult(StrEnum):
     SENT = "sent"
     BUFFERED = "buffered"
     DUPLICATE = "duplicate"
+    DROPPED = "dropped"
+    """A signal, while the server is away."""
 
 
 class BusState(StrEnum):
@@ -47,7 +49,7 @@ class Delivery(Protocol):
     received: Received
     attempts: int
 
-    async def __aenter__(self) -> Delivery: ...
+    async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool: ...
 
@@ -106,8 +108,9 @@ class Bus(Protocol):
     ) -> SendResult:
         """Send one message to all its topics (`Topics.of`).
 
-        A record sent while the server is away waits in the outbox (bounded, order kept) and the answer is BUFFERED; a signal
-        is dropped. `message_id` makes a repeat a DUPLICATE; without it a new ULID is made.
+        A record sent while the server is away waits in the outbox (bounded, order kept) and the answer is BUFFERED; a
+        signal
+        is DROPPED. `message_id` makes a repeat a DUPLICATE; without it a new ULID is made.
 
         Raises:
             Fenced: somebody holds a newer epoch of `lease`.
@@ -128,9 +131,10 @@ class Bus(Protocol):
     def follow(
         self, *topics: str, since: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
-        """Read topics completely and in order of arrival across all of them, from `since` (entry ids by topic; absent = from now).
+        """Read topics completely and in order of arrival across all of them.
 
-        Records come from the pub/sub twin; a hole in `seq`, a reconnect, or a `since` reads the stream, so nothing is lost or
+        `since` names the entry id by topic after which to read; a topic without one is read from now on. Records come
+        from the pub/sub twin; a hole in `seq`, a reconnect, or a `since` reads the stream, so nothing is lost or
         doubled. Signals among the topics come through as they arrive.
         """
         ...
@@ -145,7 +149,10 @@ class Bus(Protocol):
         ...
 
     async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
-        """Return up to `count` of the newest entries of a stream, oldest first; with `after`, the entries behind that id."""
+        """Return up to `count` of the newest entries of a stream, oldest first.
+
+        With `after`, the entries behind that id.
+        """
         ...
 
     async def ask(

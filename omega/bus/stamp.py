@@ -70,7 +70,7 @@ def key_of(message: Message) -> str:
 
 
 class Stamper:
-    """Stamps the messages of one sender. The sequence counts by epoch, topics and key, so a hole means a lost message."""
+    """Stamps the messages of one sender; the sequence counts by epoch, topics and key: a hole means a lost message."""
 
     def __init__(
         self,
@@ -94,7 +94,15 @@ class Stamper:
         return number
 
     def bytes_of(
-        self, message: Message, topics: tuple[str, ...], *, message_id: str, epoch: int, corr: str, cause: str, deadline_ns: int
+        self,
+        message: Message,
+        topics: tuple[str, ...],
+        *,
+        message_id: str,
+        epoch: int,
+        corr: str,
+        cause: str,
+        deadline_ns: int,
     ) -> bytes:
         """Write a message as it goes out."""
         key = key_of(message)
@@ -114,7 +122,15 @@ class Stamper:
         )
 
     def envelope(
-        self, message: Message, topics: tuple[str, ...], *, message_id: str, epoch: int, corr: str, cause: str, deadline_ns: int
+        self,
+        message: Message,
+        topics: tuple[str, ...],
+        *,
+        message_id: str,
+        epoch: int,
+        corr: str,
+        cause: str,
+        deadline_ns: int,
     ) -> Envelope:
         """Return the envelope of a message that does not leave the process."""
         spec = format_of(message).spec

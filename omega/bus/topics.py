@@ -1,4 +1,4 @@
-"""Every topic name, as a function. No topic is spelled anywhere else; the topic map and the Redis rights are made from here.
+"""Every topic name, as a function; spelled nowhere else. The topic map and the Redis rights are made from here.
 
 Shape: `{env}:{class}:{domain}[:{venue}][:{account}][:{symbol}][:{detail}]`, lower case.
 """

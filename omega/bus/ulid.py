@@ -19,7 +19,9 @@ class UlidMaker:
     Within a millisecond the random part grows by a random stride, so ids of two processes do not meet.
     """
 
-    def __init__(self, *, now_ms: Callable[[], int] | None = None, random_bits: Callable[[int], int] | None = None) -> None:
+    def __init__(
+        self, *, now_ms: Callable[[], int] | None = None, random_bits: Callable[[int], int] | None = None
+    ) -> None:
         self._now_ms = now_ms or _wall_ms
         self._random_bits = random_bits or secrets.randbits
         self._last_ms = -1

@@ -1,4 +1,4 @@
-"""Upcasters: how data of an older message version become data of the next one. Used by the codec alone; message changes add rows."""
+"""Upcasters: how data of an older version become those of the next. Used by the codec; new versions add rows here."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""One raw connection to the server: an asyncio protocol over hiredis. Used on the hot ways (send, subscribe), where it costs a
-fraction of a client's call; everything else goes through the pooled client of `omega.bus.endpoint`.
+"""One raw connection to the server: an asyncio protocol over hiredis, for the hot ways (send, subscribe).
+
+It costs a fraction of a client's call; everything else goes through the pooled client of `omega.bus.endpoint`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from omega.errors import EnvironmentFault, TransientError
 
 Reply = Any
 Push = Callable[[list[Any]], None]
-Lost = Callable[["Wire", BaseException | None], None]
+Orphan = tuple["asyncio.Future[Reply]", object]
+Lost = Callable[["Wire", list[Orphan]], None]
+"""Called when the connection breaks, with the tagged commands that have no answer, oldest first."""
 
 
 class WireLost(TransientError):  # noqa: N818 - what happened, like the other outcomes
@@ -35,7 +38,7 @@ class Wire(asyncio.Protocol):
         self._on_lost = on_lost
         self._push: Push | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[asyncio.Future[Reply]] = deque()
+        self._waiting: deque[Orphan] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._closed = self._loop.create_future()
@@ -45,8 +48,10 @@ class Wire(asyncio.Protocol):
         """Tell whether commands can be written."""
         return self._transport is not None
 
-    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+    def send(self, packed: bytes, tag: object = None) -> asyncio.Future[Reply]:
         """Write a packed command and return the future of its answer (a `hiredis.ReplyError` is an answer).
+
+        When the connection breaks, a tagged command goes to `on_lost` and an untagged one fails with `WireLost`.
 
         Raises:
             WireLost: the connection is closed.
@@ -54,7 +59,7 @@ class Wire(asyncio.Protocol):
         if self._transport is None:
             raise WireLost(f"the connection to {self._endpoint.shown} is closed")
         future = self._loop.create_future()
-        self._waiting.append(future)
+        self._waiting.append((future, tag))
         self._transport.write(packed)
         return future
 
@@ -114,7 +119,7 @@ class Wire(asyncio.Protocol):
             if self._push is not None:
                 self._push(reply)
                 continue
-            future = waiting.popleft()
+            future = waiting.popleft()[0]
             if not future.done():
                 future.set_result(reply)
 
@@ -124,18 +129,20 @@ class Wire(asyncio.Protocol):
         if not self._closed.done():
             self._closed.set_result(None)
         lost = WireLost(f"the connection to {self._endpoint.shown} broke ({exc or 'closed by the server'})")
-        if self._on_lost is not None:
-            self._on_lost(self, exc)
-        while self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
+        orphans = [orphan for orphan in self._waiting if orphan[1] is not None]
+        for future, tag in self._waiting:
+            if tag is None and not future.done():
                 future.set_exception(lost)
-                future.exception()  # the caller may be gone; nobody must be told twice
+                future.exception()  # the caller may be gone: an unread exception must not be reported again
+        self._waiting.clear()
+        if self._on_lost is not None:
+            self._on_lost(self, orphans)
 
 
 def pack(*words: bytes | str | int) -> bytes:
     """Pack a command as the protocol wants it."""
-    return hiredis.pack_command(words)  # type: ignore[no-any-return, attr-defined, unused-ignore]
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows a tuple of one word alone
+    return packed
 
 
 async def dial(endpoint: Endpoint, *, name: str, within_s: float, on_lost: Lost | None = None) -> Wire:
@@ -158,7 +165,7 @@ async def dial(endpoint: Endpoint, *, name: str, within_s: float, on_lost: Lost 
                 _, wire = await loop.create_connection(make, endpoint.host, endpoint.port, ssl=endpoint.tls)
             await _greet(wire, endpoint, name)
     except (OSError, TimeoutError) as error:
-        raise WireLost(f"{endpoint.shown} is not reached: {error or f'no answer within {within_s:g} s'}") from error
+        raise WireLost(f"{endpoint.shown} is not reached: {str(error) or f'silent for {within_s:g} s'}") from error
     return wire
 
 
@@ -170,6 +177,7 @@ async def _greet(wire: Wire, endpoint: Endpoint, name: str) -> None:
         if endpoint.db:
             await wire.call("SELECT", endpoint.db)
         await wire.call("CLIENT", "SETNAME", name.replace(" ", "-"))
+        await wire.call("PING")
     except ServerRefused as error:
         wire.abort()
         if "LOADING" in str(error):

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from omega.bus import FARM, RISK_REDUCING, BotStatus, Bus, Command, CommandResult, Verb, connect, new_id
-from omega.config import Settings, load
+from omega.config import Settings
+from omega.config.loader import load
 from omega.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)

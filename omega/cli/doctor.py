@@ -37,7 +37,10 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check Python, packages, disk, ports, configuration and the optional tools; exit 1 when something needed is missing."""
+    """Check Python, packages, disk, ports, configuration and the optional tools.
+
+    Exit 1 when something needed is missing.
+    """
     findings = [*_machine(), *_packages(), _configuration(), *_tools()]
     if as_json:
         print(json.dumps([_row(finding) for finding in findings], indent=2))
@@ -57,7 +60,11 @@ def _machine() -> list[Finding]:
     free = shutil.disk_usage(".").free / 1e9
     return [
         Finding(
-            "python", sys.version_info >= LEAST_PYTHON, platform.python_version(), needed=True, advice="install 3.11 or newer"
+            "python",
+            sys.version_info >= LEAST_PYTHON,
+            platform.python_version(),
+            needed=True,
+            advice="install 3.11 or newer",
         ),
         Finding("disk", free > LEAST_FREE_GB, f"{free:.1f} GB free", needed=True, advice="free at least 1 GB"),
         Finding("loopback", _can_listen(), "a port on 127.0.0.1 can be opened", needed=True, advice="allow loopback"),
@@ -90,7 +97,7 @@ def _packages() -> list[Finding]:
 
 
 def _configuration() -> Finding:
-    from omega.config import load
+    from omega.config.loader import load
 
     try:
         settings = load().settings

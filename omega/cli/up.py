@@ -16,7 +16,8 @@ import typer
 from omega.cli.farm import Farm, FarmOptions
 from omega.cli.farm.composition import LOCKSTEP, interrupted
 from omega.cli.farm.result import result
-from omega.config import Settings, load
+from omega.config import Settings
+from omega.config.loader import load
 from omega.errors import ConfigError, EnvironmentFault
 
 EXAMPLES = """
@@ -37,11 +38,14 @@ LEAST_FREE_MB = 200
 def up(
     bars: Annotated[int, typer.Option(min=0, help="Stop after so many bars; 0 = run until Ctrl-C.")] = 0,
     speed: Annotated[
-        str, typer.Option(help="`lockstep` (the next bar comes when the farm is done with this one), or times real time.")
+        str,
+        typer.Option(help="`lockstep` (the next bar comes when the farm is done with this one), or times real time."),
     ] = DEFAULT_SPEED,
     bots: Annotated[str, typer.Option(help="Bots to run, by name, comma separated; default: the enabled ones.")] = "",
     start: Annotated[str, typer.Option(help="Instant in the recorded market to start from, ISO 8601 UTC.")] = "",
-    data: Annotated[str, typer.Option(help="Directory with candles/ and funding/; default: what the project carries.")] = "",
+    data: Annotated[
+        str, typer.Option(help="Directory with candles/ and funding/; default: what the project carries.")
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 7,
     home: Annotated[str, typer.Option(help="Directory of this run's journal, database and logs.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")] = False,
@@ -232,5 +236,3 @@ def _say_goodbye(outcome: dict[str, Any], home: Path) -> None:
 
 def _yes(value: object) -> str:
     return "yes" if value else "NO"
-
-

@@ -1,6 +1,7 @@
 """Typed settings in layers, with hot reload and last-known-good. `run` loads them; services read their section."""
 
 from omega.config.fields import Reload, reload_of, unit_of
+from omega.config.loader import Loaded, load
 from omega.config.models import (
     Breaker,
     Cosmic,
@@ -22,6 +23,7 @@ from omega.config.models import (
     Training,
 )
 from omega.config.outer import Bot, Channels, DiscordBot, Notices, Simulator, SimulatorKey
+from omega.config.show import as_json, as_text, json_schema
 
 __all__ = [
     "Bot",
@@ -36,6 +38,7 @@ __all__ = [
     "Gateway",
     "Lanes",
     "Ledger",
+    "Loaded",
     "LogFormat",
     "Monitoring",
     "Notices",
@@ -49,6 +52,10 @@ __all__ = [
     "SimulatorKey",
     "Trading",
     "Training",
+    "as_json",
+    "as_text",
+    "json_schema",
+    "load",
     "reload_of",
     "unit_of",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -117,16 +118,27 @@ class Redis(Section):
     password: SecretStr = setting(
         NO_SECRET, "password from a secret file; put into the URL when the settings are loaded"
     )
-    connect_timeout_s: float = setting(3.0, "time to connect", unit="s", gt=0)
+    connect_timeout_s: float = setting(1.0, "time to connect", unit="s", gt=0)
+    start_s: float = setting(2.5, "time to reach the server at start before giving up", unit="s", gt=0)
     socket_timeout_s: float = setting(5.0, "time for one answer", unit="s", gt=0)
-    pool_size: int = setting(20, "connections at most", unit="connections", ge=2, le=1000)
-    health_check_s: float = setting(15.0, "idle time before a connection is probed", unit="s", gt=0)
+    pool_size: int = setting(32, "connections at most", unit="connections", ge=2, le=1000)
     degraded_s: float = setting(1.5, "silence that makes the bus DEGRADED", unit="s", gt=0)
     isolated_s: float = setting(5.0, "silence that makes the bus ISOLATED", unit="s", gt=0)
     outbox: int = setting(500, "records that wait while the server is away", unit="messages", ge=1)
-    claim_s: float = setting(15.0, "idle time before another consumer's message is taken over", unit="s", gt=0)
+    claim_s: float = setting(15.0, "time between two looks for deliveries left behind", unit="s", gt=0)
+    claim_idle_s: float = setting(30.0, "idle time before another consumer's message is taken over", unit="s", gt=0)
     max_deliveries: int = setting(5, "failed deliveries before the dead letters", unit="deliveries", ge=1)
     lease_ttl_s: float = setting(15.0, "life of a lease without renewal", unit="s", gt=0)
+
+    def complete(self) -> Redis:
+        """Return the section with user and password inside its URL."""
+        secret = self.password.get_secret_value()
+        if not (secret or self.username):
+            return self
+        scheme, _, rest = self.url.partition("://")
+        address = rest.rpartition("@")[2]
+        user = quote(self.username, safe="")
+        return self.model_copy(update={"url": f"{scheme}://{user}:{quote(secret, safe='')}@{address}"})
 
 
 class Lanes(Section):

@@ -1,4 +1,7 @@
-"""Frozen values of trading; the standard library only. Imported by everything, imports nothing of ours but the errors."""
+"""Frozen values of trading; the standard library only.
+
+Imported by everything, imports nothing of ours but the errors.
+"""
 
 from omega.domain.bar import Bar
 from omega.domain.decision import AuditEntry, Decision

@@ -26,7 +26,8 @@ class Bar:
         """Return the bar itself when it is sound.
 
         Raises:
-            CorruptData: a price is not finite and positive, the volume is negative, or low <= open, close <= high fails.
+            CorruptData: a price is not finite and positive, the volume is negative, or low <= open, close <= high
+                fails.
         """
         prices = (self.open, self.high, self.low, self.close)
         sound = all(math.isfinite(p) and p > 0 for p in prices) and math.isfinite(self.volume) and self.volume >= 0

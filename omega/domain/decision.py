@@ -23,8 +23,10 @@ class AuditEntry:
 class Decision:
     """The outcome of one bar for one bot.
 
-    Units: side +1 long, -1 short, 0 none (of a new entry); exit closes the open position first; size in base units before the
-    venue's step; stop and targets are prices in quote currency (0.0 = none), `targets` pairs a price with a fraction of the
+    Units: side +1 long, -1 short, 0 none (of a new entry); exit closes the open position first; size in base units
+        before the
+    venue's step; stop and targets are prices in quote currency (0.0 = none), `targets` pairs a price with a fraction
+    of the
     size; confidence and thresholds in [0, 1]; leverage as a multiple.
     """
 

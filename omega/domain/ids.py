@@ -28,7 +28,8 @@ def intent_id(bot: str, bar_ts_ns: int, sequence: int) -> IntentId:
 def client_id(intent: str, *, prefix: str = "o") -> ClientId:
     """Derive the venue's client order id from an intent id: 28 lower-case alphanumerics.
 
-    The first letter tells what it is (`o` an order, `s` a stop, `t` a target), three characters tag the bot, the rest is a
+    The first letter tells what it is (`o` an order, `s` a stop, `t` a target), three characters tag the bot, the rest
+    is a
     hash, so that the same intent always has the same id and a stranger's order is told apart.
     """
     bot = intent.split(":", 1)[0]

@@ -1,4 +1,7 @@
-"""What can be traded, with its steps. Read from the venue at start, never hard-coded; called wherever a number meets the wire."""
+"""What can be traded, with its steps.
+
+Read from the venue at start, never hard-coded; called wherever a number meets the wire.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a bot wants: data, never a call. Formed by the runner (or a human's command), carried out by the gateway alone."""
+"""What a bot wants: data, never a call.
+
+Formed by the runner (or a human's command), carried out by the gateway alone.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,8 @@ class Action(StrEnum):
 class Intent:
     """One wish of one bot.
 
-    Units: size in base units, already cut to the venue's step; stop and target are trigger prices in quote currency, None for
+    Units: size in base units, already cut to the venue's step; stop and target are trigger prices in quote currency,
+        None for
     none; ref_price is the price the decision was made at. `bar_ts_ns` is the open time of the bar that was decided on.
     An ENTER always carries a stop.
     """

@@ -1,4 +1,7 @@
-"""A book of one bot in one symbol, folded from fills. Used by the gateway, the runner and the ledger: one arithmetic for all."""
+"""A book of one bot in one symbol, folded from fills.
+
+Used by the gateway, the runner and the ledger: one arithmetic for all.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ class FeedState(StrEnum):
 class Reading:
     """A factor's value at an instant.
 
-    Units: value in [-1, 1]; raw in `unit`; confidence in [0, 1]; as_of_ns is the instant the value describes; ttl_s is how
+    Units: value in [-1, 1]; raw in `unit`; confidence in [0, 1]; as_of_ns is the instant the value describes; ttl_s
+        is how
     long it may be used.
     """
 

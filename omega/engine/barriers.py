@@ -39,9 +39,7 @@ def target_fill(side: int, target: float, open_: float, high: float, low: float)
 
 
 @kernel
-def barrier_fill(  # noqa: PLR0917 - a kernel call passes its scalars by position
-    side: int, stop: float, target: float, open_: float, high: float, low: float
-) -> tuple[float, int]:
+def barrier_fill(side: int, stop: float, target: float, open_: float, high: float, low: float) -> tuple[float, int]:
     """Price at which the stop or the target takes the position out inside this bar, and which of them did.
 
     Returns:

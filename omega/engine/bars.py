@@ -50,7 +50,7 @@ class Bars:
         return len(self.close)
 
     @classmethod
-    def of(  # noqa: PLR0917 - the six columns in the order that everybody knows
+    def of(
         cls,
         ts: npt.ArrayLike,
         open_: npt.ArrayLike,

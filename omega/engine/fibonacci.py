@@ -84,7 +84,7 @@ class Swings:
 
     Shapes: every array is (n,); a row knows only what was confirmed at or before it.
     Units: direction LONG for an up-swing, SHORT for a down-swing, FLAT for none; high and low in quote currency, 0.0
-        without a swing; origin, end and born are rows: of the older pivot, of the newer one, of its confirmation.
+        without a swing; end and born are rows, of the newer pivot and of its confirmation, -1 without a swing.
     """
 
     direction: I8

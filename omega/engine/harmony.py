@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from omega.engine.account import AccountBook
 from omega.engine.fibonacci import PHI
@@ -41,7 +42,7 @@ class Harmony:
 
     @property
     def label(self) -> str:
-        """misaligned below 0.4, aligned above 0.7, neutral between."""
+        """The score in a word: misaligned below 0.4, aligned above 0.7, neutral between."""
         if self.score < MISALIGNED_BELOW:
             return "misaligned"
         return "aligned" if self.score > ALIGNED_ABOVE else "neutral"
@@ -82,7 +83,7 @@ def _balance(long: float, short: float) -> float:
 
 
 def _steps(notionals: Sequence[float]) -> float:
-    ratios = [larger / smaller for larger, smaller in zip(notionals, notionals[1:], strict=False)]
+    ratios = [larger / smaller for larger, smaller in pairwise(notionals)]
     return sum(_near(ratio, PHI) for ratio in ratios) / len(ratios) if ratios else 1.0
 
 

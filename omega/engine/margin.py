@@ -29,9 +29,7 @@ def maintenance(size: float, mark: float, mmr: float, taker: float) -> float:
 
 
 @kernel
-def isolated_liquidation(  # noqa: PLR0917 - a kernel call passes its scalars by position
-    side: int, size: float, entry: float, margin: float, mmr: float, taker: float
-) -> float:
+def isolated_liquidation(side: int, size: float, entry: float, margin: float, mmr: float, taker: float) -> float:
     """Price at which an isolated position is liquidated, 0.0 when no price does.
 
     Units: size in base units, entry in quote currency per unit, margin in quote currency, rates are fractions.
@@ -44,9 +42,7 @@ def isolated_liquidation(  # noqa: PLR0917 - a kernel call passes its scalars by
 
 
 @kernel
-def cross_liquidation(  # noqa: PLR0917 - a kernel call passes its scalars by position
-    side: int, size: float, mark: float, equity: float, mmr: float, taker: float
-) -> float:
+def cross_liquidation(side: int, size: float, mark: float, equity: float, mmr: float, taker: float) -> float:
     """Price at which the only crossed position of an account is liquidated, 0.0 when no price does.
 
     Units: size in base units, mark in quote currency per unit, equity in quote currency with unrealised profit at

@@ -34,7 +34,7 @@ def buffered_loss(side: int, price: float, stop_distance: float, buffer: float, 
 
 
 @kernel
-def risk_size(  # noqa: PLR0917 - a kernel call passes its scalars by position
+def risk_size(
     side: int,
     equity: float,
     price: float,
@@ -58,7 +58,7 @@ def risk_size(  # noqa: PLR0917 - a kernel call passes its scalars by position
 
 
 @kernel
-def full_size(  # noqa: PLR0917 - a kernel call passes its scalars by position
+def full_size(
     side: int, equity: float, price: float, stop_distance: float, cap: float, buffer: float, rate: float
 ) -> float:
     """Size that puts the whole equity to work once, clear of liquidation when there is a stop.
@@ -75,9 +75,7 @@ def full_size(  # noqa: PLR0917 - a kernel call passes its scalars by position
 
 
 @kernel
-def safe_leverage(  # noqa: PLR0917 - a kernel call passes its scalars by position
-    side: int, price: float, stop_distance: float, most: float, buffer: float, rate: float
-) -> float:
+def safe_leverage(side: int, price: float, stop_distance: float, most: float, buffer: float, rate: float) -> float:
     """Highest leverage at which an isolated position is liquidated beyond its stop and the buffer, at most `most`.
 
     Units: price and distance in quote currency per unit; the leverage a multiple of at least 1.

@@ -1,4 +1,4 @@
-"""The health port of a service: /healthz /readyz /startupz /metrics, and paths that a service adds. Owned by BaseService."""
+"""The health port: /healthz /readyz /startupz /metrics, and paths that a service adds. Owned by BaseService."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class HealthServer:
             found = checks()
             ok = all(check.ok for check in found)
             rows = [
-                {"name": check.name, "ok": check.ok, "why": check.why, "age_s": self._ages.of(path, check)} for check in found
+                {"name": check.name, "ok": check.ok, "why": check.why, "age_s": self._ages.of(path, check)}
+                for check in found
             ]
             document = {"service": self._service, "ok": ok, "checks": rows}
             return HttpAnswer.of_json(document, status=200 if ok else 503)

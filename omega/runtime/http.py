@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 responder on asyncio: exact paths, short requests, no framework in a bot's image. Used by the health port."""
+"""A small HTTP/1.1 responder on asyncio: exact paths, short requests, no framework. Used by the health port."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ class HttpServer:
         try:
             self._server = await asyncio.start_server(self._accept, host, port, limit=HEAD_LIMIT)
         except OSError as error:
+            why = error.strerror or str(error)
             raise EnvironmentFault(
-                f"cannot listen on {host}:{port} ({error.strerror or error}): stop what uses the port, or set another one, "
-                "0 for any free one"
+                f"cannot listen on {host}:{port} ({why}): stop what uses the port, or set another (0: any free one)"
             ) from None
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -111,16 +111,14 @@ class HttpServer:
 
     async def _respond(self, reader: asyncio.StreamReader) -> tuple[HttpAnswer, bool]:
         try:
-            if len(self._clients) > CLIENTS:
-                raise _BadRequest(503, "too many clients: come back in a moment")
-            request = await _read(reader)
+            request = await _read(reader, crowded=len(self._clients) > CLIENTS)
             handler = self._find(request)
         except _BadRequest as bad:
             return HttpAnswer.of_json({"error": str(bad)}, status=bad.status), False
         try:
             return await handler(request), request.method == "HEAD"
-        except Exception as error:  # noqa: BLE001 - supervisor of requests: one bad handler must not close the port
-            logger.error("http.handler_failed", path=request.path, error=f"{type(error).__name__}: {error}")
+        except Exception as error:  # supervisor of requests: a bad handler must not close the port
+            logger.exception("http.handler_failed", path=request.path, error=f"{type(error).__name__}: {error}")
             return HttpAnswer.of_json({"error": f"{type(error).__name__}: see the log"}, status=500), False
 
     def _find(self, request: HttpRequest) -> HttpHandler:
@@ -134,7 +132,9 @@ class HttpServer:
         raise _BadRequest(404, f"no such path: there are {', '.join(known)}")
 
 
-async def _read(reader: asyncio.StreamReader) -> HttpRequest:
+async def _read(reader: asyncio.StreamReader, *, crowded: bool) -> HttpRequest:
+    if crowded:
+        raise _BadRequest(503, "too many clients: come back in a moment")
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
@@ -142,12 +142,13 @@ async def _read(reader: asyncio.StreamReader) -> HttpRequest:
     except asyncio.IncompleteReadError:
         raise _BadRequest(400, "the request ends in the middle of its head") from None
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-    words = first.split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[0].isalpha() or not words[1].startswith("/"):
+    method, _, rest = first.partition(" ")
+    target, _, protocol = rest.partition(" ")
+    if not method.isalpha() or not target.startswith("/") or not protocol.startswith("HTTP/1."):
         raise _BadRequest(400, "the request line is no HTTP/1.1")
     headers = _headers(lines)
-    path, _, query = words[1].partition("?")
-    return HttpRequest(words[0].upper(), path, query, headers, await _body(reader, headers))
+    path, _, query = target.partition("?")
+    return HttpRequest(method.upper(), path, query, headers, await _body(reader, headers))
 
 
 def _headers(lines: list[str]) -> dict[str, str]:

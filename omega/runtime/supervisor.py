@@ -1,4 +1,4 @@
-"""Supervised tasks: restart with back-off, one line for the first failure and one for the recovery. Owned by BaseService."""
+"""Supervised tasks: back-off, one line for the first failure and one for the recovery. Owned by BaseService."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from omega.errors import ConfigError, CorruptData, Denied, EnvironmentFault, Fenced, InvariantBroken, Rejected, Stale, TransientError
+from omega.errors import (
+    ConfigError,
+    CorruptData,
+    Denied,
+    EnvironmentFault,
+    Fenced,
+    InvariantBroken,
+    Rejected,
+    Stale,
+    TransientError,
+)
 from omega.telemetry import Metrics, get_logger
 
 logger = get_logger(__name__)
@@ -138,7 +148,9 @@ class Supervisor:
             job.sound.cancel()
         self.count(error)
         text = f"{type(error).__name__}: {error}"
-        if reaction_to(error) is Reaction.HALT or (isinstance(error, ConfigError) and not isinstance(error, EnvironmentFault)):
+        if reaction_to(error) is Reaction.HALT or (
+            isinstance(error, ConfigError) and not isinstance(error, EnvironmentFault)
+        ):
             logger.error("task.broken", task=job.name, error=text, exc_info=error)
             self._on_fatal(error)
             return False
@@ -157,5 +169,5 @@ class Supervisor:
         job.failures = 0
 
     def _delay(self, job: _Job) -> float:
-        whole = min(FIRST_DELAY_S * 2 ** min(job.failures - 1, 16), LONGEST_DELAY_S)
+        whole: float = min(FIRST_DELAY_S * 2.0 ** min(job.failures - 1, 16), LONGEST_DELAY_S)
         return whole * random.uniform(0.75, 1.25)  # noqa: S311 - spreads restarts, guards nothing

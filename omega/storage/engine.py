@@ -5,6 +5,8 @@ Opened by the ledger and the CLI from `settings.database`.
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from omega.errors import ConfigError, CorruptData, EnvironmentFault, TransientError
 
@@ -32,6 +35,8 @@ _WRITER_LOCK: Final = 0x0E6A
 """PostgreSQL advisory lock of the one writer; any number that nobody else on the database uses."""
 _READS: Final = "omega_reads"
 _BUSY_MS: Final = 10_000
+_WAL_TRIES: Final = 100
+_WAL_PAUSE_S: Final = 0.02
 
 
 def async_url(url: str) -> URL:
@@ -168,8 +173,18 @@ def _configure(connection: Any, _record: object) -> None:
     # The driver must not open transactions behind our back: it would put DDL outside of them.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    for attempt in range(_WAL_TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            # Two processes make the same new file: SQLite does not wait for this one lock by itself.
+            if attempt == _WAL_TRIES - 1:
+                raise
+            await_only(asyncio.sleep(_WAL_PAUSE_S))
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 

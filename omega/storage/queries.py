@@ -32,6 +32,7 @@ from omega.storage.writes import fill_of
 
 Row = dict[str, Any]
 _TRADE_ORDER = ("opened_ns", "bot", "venue", "account", "symbol", "number")
+TRADE_ORDER_LENGTH = len(_TRADE_ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def trade_cursor(row: Row) -> list[Any]:
 async def equity_points(
     connection: AsyncConnection, bot: str, *, since_ns: int = 0, until_ns: int = 0, points: int = 500
 ) -> list[EquityPoint]:
-    """Return the bot's equity at about `points` evenly spread bar closes, each from exactly the fills before that close."""
+    """Return the bot's equity at about `points` evenly spread bar closes, each from just the fills before it."""
     marks = await _marks(connection, bot, since_ns, until_ns, points)
     facts = sorted(await _facts(connection, bot), key=moment_of)
     books: dict[BookKey, Book] = {}

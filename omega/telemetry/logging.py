@@ -9,11 +9,14 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-import structlog
-from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars, merge_contextvars
-
 from omega.domain import iso
+from omega.telemetry._structlog import structlog
 from omega.telemetry.redaction import Redactor
+
+bind_contextvars = structlog.contextvars.bind_contextvars
+bound_contextvars = structlog.contextvars.bound_contextvars
+clear_contextvars = structlog.contextvars.clear_contextvars
+merge_contextvars = structlog.contextvars.merge_contextvars
 
 __all__ = ["Levels", "bind_contextvars", "bound_contextvars", "clear_contextvars", "configure", "get_logger"]
 

@@ -1,21 +1,31 @@
-"""Real databases for tests: a file of SQLite, or a PostgreSQL server of its own on a free port. Used by test fixtures."""
+"""A real PostgreSQL server for tests, on a free port, with files of its own. Used by test fixtures."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omega.errors import EnvironmentFault
+from omega.testing.servers import free_port
 
 INSTALL = "PostgreSQL is absent: apt-get install -y --no-install-recommends postgresql-15"
+_WATCH = (
+    "import os, signal, sys, time\n"
+    "parent, server = int(sys.argv[1]), int(sys.argv[2])\n"
+    "while os.path.exists(f'/proc/{parent}') and os.path.exists(f'/proc/{server}'):\n"
+    "    time.sleep(0.5)\n"
+    "if os.path.exists(f'/proc/{server}'):\n"
+    "    os.kill(server, signal.SIGINT)\n"
+)
+"""The server outlives a parent that is killed; this watcher ends it."""
 _TOOLS = ("initdb", "pg_ctl", "postgres")
 
 
@@ -45,6 +55,7 @@ class PostgresServer:
     port: int
     durable: bool = False
     _databases: int = field(default=0, init=False)
+    _watcher: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database."""
@@ -68,10 +79,24 @@ class PostgresServer:
             f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync={'on' if self.durable else 'off'}"
         )
         self._pg_ctl("-w", "-l", str(self.folder / "log"), "-o", options, "start")
+        self._watcher = subprocess.Popen(  # noqa: S603 - a fixed command
+            [sys.executable, "-S", "-E", "-c", _WATCH, str(os.getpid()), str(self.pid)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def stop(self, *, mode: str = "fast") -> None:
         """Stop it; `immediate` is a crash."""
         self._pg_ctl("-m", mode, "-w", "stop")
+        if self._watcher is not None:
+            self._watcher.kill()
+            self._watcher.wait(5)
+            self._watcher = None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
 
     @property
     def running(self) -> bool:
@@ -115,7 +140,7 @@ def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
         raise EnvironmentFault(INSTALL)
     with tempfile.TemporaryDirectory(prefix="omega-pg-", ignore_cleanup_errors=True) as temporary:
         Path(temporary).chmod(0o755)
-        server = PostgresServer(bin=found, folder=_own_folder(Path(temporary)), port=_free_port(), durable=durable)
+        server = PostgresServer(bin=found, folder=_own_folder(Path(temporary)), port=free_port(), durable=durable)
         server._run(  # noqa: SLF001 - same module
             "initdb", "-D", str(server.folder / "data"), "-U", "omega", "-A", "trust", "--no-sync", "-E", "UTF8",
             "--locale=C.UTF-8",
@@ -128,10 +153,9 @@ def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
 
 
 def _end(server: PostgresServer) -> None:
-    pid_file = server.folder / "data" / "postmaster.pid"
-    if not pid_file.exists():
+    if not server.running:
         return
-    pid = int(pid_file.read_text().split("\n", 1)[0])
+    pid = server.pid
     try:
         server.stop(mode="immediate")
     except EnvironmentFault:
@@ -150,8 +174,3 @@ def _as_server_user() -> tuple[str, ...]:
     return ("runuser", "-u", "postgres", "--") if os.getuid() == 0 else ()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -136,6 +136,19 @@ class Journal:
             self._write(replace(order, state=OrderState.INTENT))
         return True
 
+    def amend(self, order: JournalOrder) -> None:
+        """Rewrite an order that is still an INTENT: the gate may have cut it.
+
+        Raises:
+            InvariantBroken: it has been sent or denied; what was sent is never rewritten.
+        """
+        old = self.order(order.client_id)
+        if old is None or old.state is not OrderState.INTENT:
+            raise InvariantBroken(f"{order.client_id} is {old.state if old else 'unknown'} and may not be rewritten")
+        if order != old:
+            with self.transaction():
+                self._write(replace(order, state=OrderState.INTENT))
+
     def fence(self, bot: str, epoch: int) -> None:
         """Refuse an epoch older than the newest seen for this bot, and remember a newer one; 0 is no lease.
 
@@ -167,7 +180,9 @@ class Journal:
         """
         old = self.order(client_id)
         if old is None:
-            raise InvariantBroken(f"{client_id} is not in the journal and cannot become {state}; recover from the venue")
+            raise InvariantBroken(
+                f"{client_id} is not in the journal and cannot become {state}; recover from the venue"
+            )
         if state is not old.state and not may_step(old.state, state):
             raise InvariantBroken(f"{client_id} may not go from {old.state} to {state}; recover from the venue")
         new = replace(
@@ -287,7 +302,9 @@ class Journal:
 
     def has_trade(self, trade_id: str) -> bool:
         """Tell whether a trade is known, whole or shared out to several books."""
-        found = self._fetch("SELECT 1 FROM fills WHERE trade_id = ? OR trade_id LIKE ? LIMIT 1", trade_id, f"{trade_id}/%")
+        found = self._fetch(
+            "SELECT 1 FROM fills WHERE trade_id = ? OR trade_id LIKE ? LIMIT 1", trade_id, f"{trade_id}/%"
+        )
         return found is not None
 
     def fills(self) -> Iterator[tuple[int, Fill]]:
@@ -329,21 +346,24 @@ class Journal:
                 (message_id, name, body, corr),
             )
 
-    def pending(self, limit: int = 100) -> list[Pending]:
-        """Return the oldest events that the bus does not have, in order."""
-        rows = self._connection().execute("SELECT * FROM outbox WHERE sent = 0 ORDER BY seq LIMIT ?", (limit,))
+    def pending(self, *, after: int = 0, limit: int = 200) -> list[Pending]:
+        """Return the oldest events behind a sequence number that the bus does not have, in order."""
+        rows = self._connection().execute(
+            "SELECT * FROM outbox WHERE sent = 0 AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        )
         return [Pending(row["seq"], row["message_id"], load(row["type"], row["body"]), row["corr"]) for row in rows]
 
-    def mark_sent(self, seqs: Iterable[int]) -> None:
-        """Note that the bus has these events."""
+    def mark_sent(self, upto: int) -> None:
+        """Note that the bus has every event up to this sequence number."""
         with self.transaction():
-            for seq in seqs:
-                self._run("UPDATE outbox SET sent = 1 WHERE seq = ?", (seq,))
+            self._run("UPDATE outbox SET sent = 1 WHERE sent = 0 AND seq <= ?", (upto,))
 
     def prune(self, *, keep: int = 10_000) -> None:
         """Forget sent events beyond the newest `keep`."""
         with self.transaction():
-            self._run("DELETE FROM outbox WHERE sent = 1 AND seq < (SELECT coalesce(max(seq), 0) FROM outbox) - ?", (keep,))
+            self._run(
+                "DELETE FROM outbox WHERE sent = 1 AND seq < (SELECT coalesce(max(seq), 0) FROM outbox) - ?", (keep,)
+            )
 
     # small things ---------------------------------------------------------------------------------------------------
 
@@ -420,7 +440,9 @@ class Journal:
             self.put("version", str(VERSION))
         elif found != str(VERSION):
             self.close()
-            raise CorruptData(f"the journal {self.path} has version {found}, this gateway writes {VERSION}; do not mix them")
+            raise CorruptData(
+                f"the journal {self.path} has version {found}, this gateway writes {VERSION}; do not mix them"
+            )
 
     def _fault(self, error: sqlite3.Error) -> EnvironmentFault | CorruptData:
         if "full" in str(error) or "I/O" in str(error) or "readonly" in str(error) or "unable to open" in str(error):

@@ -164,9 +164,7 @@ def plan_of(row: Row) -> JournalPlan:
 
 def guard_of(row: Row) -> Guard:
     """Read one row of `guards`."""
-    return Guard(
-        row["bot"], row["symbol"], row["side"], _maybe(row["stop"]), _maybe(row["target"]), row["generation"]
-    )
+    return Guard(row["bot"], row["symbol"], row["side"], _maybe(row["stop"]), _maybe(row["target"]), row["generation"])
 
 
 def _adapter(cls: type) -> TypeAdapter[Message]:

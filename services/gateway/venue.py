@@ -6,8 +6,8 @@ Rejected or ConfigError. An adapter never sends a write twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -34,7 +34,10 @@ class PlanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """One market order to send; stop and target ride on it as presets."""
+    """One market order to send; stop and target ride on it as presets.
+
+    `handed` hears the instant (wall clock, ns) at which the request is handed to the HTTP client.
+    """
 
     client_id: str
     symbol: str
@@ -43,6 +46,7 @@ class OrderRequest:
     reduce_only: bool = False
     stop: Decimal | None = None
     target: Decimal | None = None
+    handed: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,10 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The venue's answer to a write; sent_ns is when the request was handed to the HTTP client (wall clock)."""
+    """The venue's answer to a write."""
 
     order_id: str
     client_id: str
-    sent_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True)
 class PlanOrder:
-    """A trigger order as the venue tells it; fired or not is in `live`."""
+    """A trigger order as the venue tells it: live, or over because it fired or was cancelled."""
 
     order_id: str
     client_id: str
@@ -93,6 +96,7 @@ class PlanOrder:
     trigger: Decimal
     kind: PlanKind
     live: bool
+    fired: bool
     ts_ns: int
 
 
@@ -176,6 +180,25 @@ class PrivateFrame:
     positions: tuple[VenuePosition, ...] | None = None
     balance: Balance | None = None
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOptions:
+    """What an adapter needs to know. Empty URLs mean the venue's own; times in seconds."""
+
+    account: str
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
+    rest_url: str = ""
+    ws_url: str = ""
+    timeout_ms: int = 5_000
+    symbols: tuple[str, ...] = ()
+    timeframes: tuple[str, ...] = ("1m",)
+    sandbox: bool = False
+    silent_s: float = 75.0
+    recycle_s: float = 82_800.0
+    redial_s: tuple[float, ...] = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
 class Listener(Protocol):
@@ -265,8 +288,8 @@ class Venue(Protocol):
         """Return the newest finished orders of one symbol."""
         ...
 
-    async def plans(self) -> list[PlanOrder]:
-        """Return every live trigger order of every kind."""
+    async def plans(self, *, every: bool = True) -> list[PlanOrder]:
+        """Return the live stops and targets; with `every` also the trigger orders of other kinds."""
         ...
 
     async def past_plans(self, symbol: str) -> list[PlanOrder]:

@@ -1,7 +1,6 @@
 """The composition root of the runner and nothing else."""
 
 from omega.runtime import run
-
 from services.runner.service import RunnerService
 
 

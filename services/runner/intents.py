@@ -1,4 +1,7 @@
-"""Turn a decision into intents: deterministic ids, sizes cut to the venue's steps, one leg a target. Pure; called by the runner."""
+"""Turn a decision into intents: deterministic ids, sizes cut to the venue's steps, one leg a target.
+
+Pure; called by the runner.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,9 @@ def intents_of(decision: Decision, seat: Seat, instrument: Instrument, held: Dec
         for size, target in _legs(decision, instrument, price):
             aim = instrument.price(target) if target > 0 else None
             formed.append(
-                _intent(decision, seat, Action.ENTER, side, size, price, sequence=len(formed) + 1, stop=stop, target=aim)
+                _intent(
+                    decision, seat, Action.ENTER, side, size, price, sequence=len(formed) + 1, stop=stop, target=aim
+                )
             )
     return tuple(formed)
 

@@ -6,10 +6,9 @@ import asyncio
 import time
 import zlib
 from collections.abc import Awaitable
+from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
-
-import structlog
 
 from omega.bus import (
     RISK_REDUCING,
@@ -27,8 +26,8 @@ from omega.bus import (
     OrderEvent,
     Received,
     Verb,
-    read_instrument,
 )
+from omega.bus.instruments import read_instrument
 from omega.config import Settings
 from omega.domain import (
     AccountName,
@@ -53,31 +52,34 @@ from omega.engine import Settings as Rules
 from omega.errors import ConfigError, CorruptData, Denied, Fenced
 from omega.plugins import parse_params, strategies
 from omega.runtime import BaseService
-
+from omega.telemetry import bind_contextvars, get_logger
 from services.runner.account import account_book
 from services.runner.intents import Seat, intents_of
 from services.runner.state import BotState, Order
 
 SAVE_EVERY_BARS = 60
 ZERO = Decimal(0)
-LOG = structlog.get_logger("runner")
+LOG = get_logger("services.runner")
 
 
 class RunnerService(BaseService):
     """The host of one bot (settings.runner.bot)."""
 
     name: ClassVar[str] = "runner"
+    applies_at_bar: ClassVar[bool] = True
 
     def __init__(self, *, settings: Settings, bus: Bus) -> None:
         super().__init__(settings=settings, bus=bus)
         self.bot = settings.runner.bot
         if self.bot not in settings.bots:
             known = ", ".join(sorted(settings.bots)) or "none"
-            raise ConfigError(f"runner.bot is {self.bot!r}, which is no configured bot (known: {known}); set OMEGA_RUNNER__BOT")
+            raise ConfigError(
+                f"runner.bot is {self.bot!r}, which is no configured bot (known: {known}); set OMEGA_RUNNER__BOT"
+            )
         self.plan = settings.bots[self.bot]
         strategies.discover()
         self.strategy = strategies.get(self.plan.strategy)
-        self.params = parse_params(self.strategy.params, self.plan.params)
+        self.params: object = parse_params(self.strategy.params, self.plan.params)
         trading = settings.trading
         self.mode = self.plan.mode or trading.mode
         self.timeframe = self.plan.timeframe or trading.timeframe
@@ -85,11 +87,14 @@ class RunnerService(BaseService):
         self.seat = Seat(
             BotName(self.bot), VenueName(trading.venue), AccountName(trading.account), Symbol(self.plan.symbol)
         )
+        need = self.strategy.warmup(self.params)
+        if need >= settings.runner.window:
+            raise ConfigError(f"{self.bot} needs {need} bars of warm-up; raise runner.window above {settings.runner.window}")
         self.window = BarWindow(settings.runner.window)
+        self.instrument: Instrument | None = None
         self.rules = self._rules(settings)
         self.state = BotState.load(None, self.capital)
         self.account = AccountBook(balance=0.0)
-        self.instrument: Instrument | None = None
         self.counts = {"decisions": 0, "intents": 0}
         self.last: Decision | None = None
         self.warm = False
@@ -101,14 +106,13 @@ class RunnerService(BaseService):
 
     async def on_start(self) -> None:
         """Start the loop that is the bot."""
-        structlog.contextvars.bind_contextvars(bot=self.bot, venue=self.seat.venue)
+        bind_contextvars(bot=self.bot, venue=self.seat.venue)
         self.spawn("bars", self._live)
 
     async def on_stop(self) -> None:
-        """Save the state and hand the lease over; the position stays with its stop at the venue."""
-        if self._lease:
+        """Save the state; the position stays with its stop at the venue."""
+        if self._lease and self._lease.held:
             await self._save()
-            await self._lease.release()
 
     async def on_config(self, old: Settings, new: Settings) -> None:
         """Take over parameters and rules between two bars."""
@@ -126,9 +130,10 @@ class RunnerService(BaseService):
         return self.warm, "" if self.warm else "waiting for bars"
 
     async def _live(self) -> None:
-        if self._lease is None or not self._lease.held:
-            self._lease = await self.bus.lease(f"bot:{self.bot}")
+        if self._lease is None:
+            self._lease = await self.hold_lease(f"bot:{self.bot}")
         self.instrument = await self._wait_for_instrument()
+        self.rules = self._rules(self.settings)
         since = await self._restore()
         topics = self.bus.topics
         wanted = [self._bar_topic, self._events_topic, topics.control(self.bot), topics.control("farm")]
@@ -211,7 +216,7 @@ class RunnerService(BaseService):
         match envelope.data:
             case Fill() as fill if fill.symbol == self.seat.symbol:
                 self.state.fill(fill)
-                self.metrics.counter("fills_total").labels(bot=self.bot).inc()
+                self.metrics.counter("fills_total").labels(bot=self.bot, role=fill.role.value).inc()
                 LOG.info("fill.booked", role=fill.role, side=fill.side, size=str(fill.size), price=str(fill.price))
             case FundingPaid() as paid if paid.symbol == self.seat.symbol:
                 self.state.portfolio.fund(paid.amount)
@@ -222,7 +227,9 @@ class RunnerService(BaseService):
         except CorruptData as error:
             LOG.warning("bar.refused", error=str(error))
             return
-        self.metrics.counter("bars_total").labels(symbol=self.seat.symbol).inc()
+        self.metrics.counter("bars_total").labels(
+            venue=self.seat.venue, symbol=self.seat.symbol, timeframe=self.timeframe
+        ).inc()
         await self.at_bar()
         await self._decide(received_ns=closed.received_ns, cause=envelope.id, corr=envelope.corr or envelope.id)
 
@@ -256,8 +263,7 @@ class RunnerService(BaseService):
         if time.monotonic() - self._status_s >= self.settings.runner.status_s:
             await self._status()
         if self.state.order is Order.DRAIN and not self.position:
-            LOG.info("bot.drained")
-            self.request_stop()
+            self.request_stop("drained: no position is left")
 
     async def _send(self, intents: tuple[Intent, ...], made: DecisionMade, *, cause: str, corr: str) -> None:
         """Send the intents first, the decision that names them after; repeats are duplicates by id."""
@@ -272,7 +278,9 @@ class RunnerService(BaseService):
                 message_id=f"intent:{intent.intent_id}",
             )
             self.metrics.counter("intents_total").labels(bot=self.bot, action=intent.action.value).inc()
-            LOG.info("intent.sent", intent=intent.intent_id, action=intent.action, side=intent.side, size=str(intent.size))
+            LOG.info(
+                "intent.sent", intent=intent.intent_id, action=intent.action, side=intent.side, size=str(intent.size)
+            )
         await self.bus.send(
             made,
             corr=corr,
@@ -319,7 +327,9 @@ class RunnerService(BaseService):
             case Verb.RESUME:
                 acts[command.verb] = self._order(Order.TRADE, "entries are allowed again")
             case Verb.DRAIN:
-                acts[command.verb] = self._order(Order.DRAIN, "no entries; ends when the strategy has left its position")
+                acts[command.verb] = self._order(
+                    Order.DRAIN, "no entries; ends when the strategy has left its position"
+                )
             case Verb.FLATTEN:
                 acts[command.verb] = self._flatten(command)
             case Verb.STOP:
@@ -353,11 +363,13 @@ class RunnerService(BaseService):
             ref_price=self.instrument.price(self._newest().close) if self.instrument else ZERO,
             reason=f"flatten by {command.actor}",
         )
-        await self.bus.send(intent, cause=command.command_id, lease=self._lease, message_id=f"intent:{intent.intent_id}")
+        await self.bus.send(
+            intent, cause=command.command_id, lease=self._lease, message_id=f"intent:{intent.intent_id}"
+        )
         return "paused; closing the position"
 
     async def _stop(self) -> str:
-        self.request_stop()
+        self.request_stop("a person's command")
         return "the process ends; stops stay at the venue"
 
     async def _answer(self, command: Command, stage: str, detail: str) -> None:
@@ -383,6 +395,9 @@ class RunnerService(BaseService):
         mark = Decimal(repr(price)) if price else book.entry
         self.metrics.gauge("bot_equity").labels(bot=self.bot).set(float(self.state.portfolio.equity))
         self.metrics.gauge("position_size").labels(bot=self.bot, symbol=self.seat.symbol).set(float(book.size))
+        self.metrics.gauge("bot_fees").labels(bot=self.bot).set(float(book.fees))
+        self.metrics.gauge("bot_drawdown").labels(bot=self.bot).set(self.state.portfolio.drawdown)
+        self.metrics.gauge("bot_paused").labels(bot=self.bot).set(self.state.order is not Order.TRADE)
         self.metrics.gauge("bot_pnl").labels(bot=self.bot).set(float(book.net + book.unrealised(mark)))
         await self.bus.send(
             BotStatus(
@@ -413,13 +428,16 @@ class RunnerService(BaseService):
         )
 
     def _rules(self, settings: Settings) -> Rules:
-        trading = settings.trading
-        return Rules(
+        trading, steps = settings.trading, self.instrument
+        rules = Rules(
             risk=settings.runner.risk_pct / 100,
             max_leverage=trading.max_leverage,
             max_notional=float(trading.max_order_notional),
             live=self.mode is Mode.LIVE,
         )
+        if steps is None:
+            return rules
+        return replace(rules, maintenance=float(steps.maintenance), taker=float(steps.taker_fee))
 
 
 def _instant(received: Received) -> int:

@@ -1,4 +1,7 @@
-"""What a bot remembers over a restart: its book, how far it has read, and what people told it. Kept on the bus by the runner."""
+"""What a bot remembers over a restart: its book, how far it has read, and what people told it.
+
+Kept on the bus by the runner.
+"""
 
 from __future__ import annotations
 
@@ -81,4 +84,6 @@ class BotState:
                 fills=int(raw["fills"]),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise CorruptData(f"the saved state of the bot is unsound ({error!r}); delete its key on the bus") from error
+            raise CorruptData(
+                f"the saved state of the bot is unsound ({error!r}); delete its key on the bus"
+            ) from error

@@ -159,13 +159,15 @@ def spot_cost(venue: Venue, order: Order) -> Decimal:
     return order.size * (order.price or Decimal(repr(venue.last(order.symbol))))
 
 
-def check_spot_funds(venue: Venue, account: Account, instrument: Instrument, order: Order) -> None:
-    """Refuse a spot order that the wallet cannot pay."""
+def check_spot_funds(
+    venue: Venue, account: Account, instrument: Instrument, order: Order, *, returning: Decimal = ZERO
+) -> None:
+    """Refuse a spot order that the wallet, with what another order gives back, cannot pay."""
     name = instrument.quote if order.side > 0 else instrument.base
     cost, coin = spot_cost(venue, order), account.coin(name)
     if not order.quote_size and order.size * Decimal(repr(venue.last(order.symbol))) < instrument.min_notional:
         raise refuse(Code.NOTIONAL, f"{order.size} {instrument.base}")
-    if cost > coin.available:
+    if cost > coin.available + returning:
         raise refuse(Code.SPOT_FUNDS, f"needs {cost} {name}, {coin.available} available")
 
 

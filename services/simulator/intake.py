@@ -45,7 +45,7 @@ class Fields:
     def amount(self, name: str) -> Decimal:
         """Return a number, zero when it is absent or empty."""
         value = self.values.get(name)
-        if value in {None, ""}:
+        if value is None or value == "":
             return ZERO
         parsed = number(value)
         if parsed is None:

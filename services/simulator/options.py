@@ -20,7 +20,8 @@ class SimulatorOptions:
         start: ISO time of the replay's first open minute; empty: `warmup` minutes after the first candle.
         slippage: what a market order pays over the price, a fraction.
         default_funding: rate for funding instants that no file records, a fraction per eight hours.
-        spread_ticks: distance between best bid and best ask of the synthetic book.
+        spread: ask minus bid of the synthetic book as a fraction of the price, one tick at least.
+        state: file that keeps every input, so that a killed simulator comes back as it was; empty: none.
     """
 
     data: Path = DATA
@@ -34,8 +35,9 @@ class SimulatorOptions:
     leverage: int = 20
     default_funding: float = 0.0001
     book_depth: int = 50
-    spread_ticks: int = 1
+    spread: float = 0.0001
     checksums: bool = True
+    state: str = ""
     limits: bool = True
     accounts: tuple[AccountSpec, ...] = field(default_factory=lambda: (AccountSpec(),))
 

@@ -1,4 +1,4 @@
-"""New orders and plan orders of the futures product, from request to state. Called by REST, the admin API and matching."""
+"""New orders and plan orders of the futures product, from request to state. Called by REST and the admin API."""
 
 from __future__ import annotations
 

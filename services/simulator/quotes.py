@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from services.simulator.figures import plain
+from services.simulator.figures import nearest, plain
 from services.simulator.instruments import Instrument, Product
 from services.simulator.state import Venue
 
@@ -66,7 +66,8 @@ def _changed(old: list[Level], new: list[Level]) -> list[Level]:
 def _touch(venue: Venue, instrument: Instrument) -> tuple[Decimal, Decimal]:
     tick = instrument.tick
     last = (Decimal(repr(venue.last(instrument.symbol))) / tick).quantize(Decimal(1), rounding=ROUND_DOWN) * tick
-    return last, last + venue.options.spread_ticks * tick
+    spread = nearest(last * Decimal(repr(venue.options.spread)), tick)
+    return last, last + max(spread, tick)
 
 
 def _level(instrument: Instrument, price: Decimal, seed: int) -> Level:

@@ -46,6 +46,18 @@ class Seen:
         self.turnover += part.turnover
 
 
+PRINT_TIMES_MS = (0, 20_000, 40_000, 59_999)
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """One public trade. Units: price in quote currency, size in base units."""
+
+    ts_ms: int
+    price: float
+    size: float
+
+
 class Replay:
     """One clock over all symbols, minute by minute or in stretches of a minute."""
 
@@ -96,13 +108,32 @@ class Replay:
             self.minute_ms + MINUTE_MS,
         )
 
-    def low_first(self, symbol: str) -> bool:
-        """Tell whether the path through the next minute visits the low before the high; a function of seed and time."""
-        return bool(zlib.crc32(f"{self.seed}:{symbol}:{self.minute_ms}".encode()) & 1)
+    def low_first(self, symbol: str, minute_ms: int) -> bool:
+        """Tell whether the path through a minute visits the low before the high; a function of seed and time."""
+        return bool(zlib.crc32(f"{self.seed}:{symbol}:{minute_ms}".encode()) & 1)
 
     def path(self, symbol: str, parts: int) -> list[Range]:
         """Cut the next minute into stretches of one deterministic path that visits open, both extremes and close."""
-        return cut(self.bar(symbol), parts, low_first=self.low_first(symbol))
+        return cut(self.bar(symbol), parts, low_first=self.low_first(symbol, self.minute_ms))
+
+    def prints(self, symbol: str, row: int) -> list[Print]:
+        """Return the public trades of a minute that the clock has passed: one at each corner of its path.
+
+        Their sizes are a quarter of the volume each; nothing comes from a minute that was not shown.
+        """
+        candles = self.series[symbol]
+        if row > self._closed[symbol] or (row == self._closed[symbol] and symbol not in self.seen):
+            return []
+        start = int(candles.ts[row])
+        low, high = float(candles.low[row]), float(candles.high[row])
+        extremes = (low, high) if self.low_first(symbol, start) else (high, low)
+        prices = (float(candles.open_[row]), *extremes, float(candles.close[row]))
+        size = float(candles.volume[row]) / len(prices)
+        return [
+            Print(start + after, price, size)
+            for after, price in zip(PRINT_TIMES_MS, prices, strict=True)
+            if start + after <= self.now_ms
+        ]
 
     def show(self, symbol: str, part: Range) -> None:
         """Make a stretch visible."""

@@ -20,8 +20,13 @@ WINDOW_MS: Final = 30_000
 class Credentials(Protocol):
     """What an account must know about its key."""
 
-    secret: str
-    passphrase: str
+    @property
+    def secret(self) -> str:
+        """The secret that signs."""
+
+    @property
+    def passphrase(self) -> str:
+        """The passphrase of the key."""
 
 
 CredentialsT = TypeVar("CredentialsT", bound=Credentials)

@@ -112,7 +112,7 @@ def replace(venue: Venue, account: Account, fields: Fields) -> Order:
         "clientOid": fields.text("newClientOid"),
     }
     fresh = _order(venue, account, instrument, Fields(body), old.source)
-    admission.check_size(instrument, fresh)
-    admission.check_price(instrument, fresh.price)
+    admission.check_order(venue, account, instrument, fresh)
+    admission.check_spot_funds(venue, account, instrument, fresh, returning=old.frozen)
     settlement.cancel(venue, old, "modified")
     return place(venue, account, Fields(body), old.source)

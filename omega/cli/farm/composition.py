@@ -1,4 +1,7 @@
-"""Compose the farm on one machine: a Redis server, the simulator, the services, one runner a bot. Called by `omega up`."""
+"""Compose the farm on one machine: a Redis server, the simulator, the services, one runner a bot.
+
+Called by `omega up`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from omega.bus import Bus, connect
 from omega.cli.farm.admin import AdminClient
@@ -70,7 +73,7 @@ class Farm:
         self._tasks: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
 
-    async def __aenter__(self) -> Farm:
+    async def __aenter__(self) -> Self:
         """Start everything and wait until it is ready.
 
         Raises:
@@ -120,7 +123,9 @@ class Farm:
                     waiting.discard(name)
             if waiting and time.monotonic() > deadline:
                 child = self.processes.children[min(waiting)]
-                raise EnvironmentFault(f"{child.name} was not ready within {within_s:.0f} s; its log ends:\n{child.tail()}")
+                raise EnvironmentFault(
+                    f"{child.name} was not ready within {within_s:.0f} s; its log ends:\n{child.tail()}"
+                )
             await asyncio.sleep(0.05)
 
     def raise_failed(self) -> None:
@@ -200,9 +205,7 @@ class Farm:
         }
         argv = [sys.executable, "-m", f"services.{service}"]
         given = {key: value for key, value in common.items() if key not in os.environ or key != "OMEGA_DATABASE__URL"}
-        return Child(
-            name, argv, {**given, **env, **self.options.extra_env}, log=home / f"{name}.log", port=port
-        )
+        return Child(name, argv, {**given, **env, **self.options.extra_env}, log=home / f"{name}.log", port=port)
 
 
 async def _is_ready(child: Child) -> bool:

@@ -41,7 +41,8 @@ class BotTally:
         """Realised and open profit after fees and funding, in quote currency."""
         none = Decimal(0)
         return sum(
-            (book.net + book.unrealised(self.marks.get(symbol, book.entry)) for symbol, book in self.books.items()), none
+            (book.net + book.unrealised(self.marks.get(symbol, book.entry)) for symbol, book in self.books.items()),
+            none,
         )
 
     @property
@@ -62,6 +63,7 @@ class Observer:
         self.beats: dict[str, tuple[float, Heartbeat]] = {}
         self.fill_log: list[Fill] = []
         self.first_fill_s: float | None = None
+        self.latencies_ns: list[int] = []
         self.started_s = time.monotonic()
         self._seen: set[str] = set()
         self._decided: dict[int, dict[str, tuple[str, ...]]] = {}
@@ -89,7 +91,10 @@ class Observer:
                         self.beats[f"{beat.service}:{beat.instance}"] = (time.monotonic(), beat)
 
     async def decided(self, bar_ts_ns: int, *, within_s: float) -> dict[str, tuple[str, ...]] | None:
-        """Wait until every bot has decided on a bar; return their intents by bot, None when some bot has not in time."""
+        """Wait until every bot has decided on a bar.
+
+        Return their intents by bot, None when some bot has not in time.
+        """
         deadline = time.monotonic() + within_s
         while len(self._decided.get(bar_ts_ns, {})) < len(self.bots):
             self._news.clear()
@@ -137,6 +142,8 @@ class Observer:
 
     def _order(self, event: OrderEvent) -> None:
         tally = self.bots[event.bot]
+        if event.latency_ns and event.client_id not in tally.orders:
+            self.latencies_ns.append(event.latency_ns)
         if event.state in SENT:
             tally.orders.add(event.client_id)
         tally.denied += event.state is OrderState.DENIED

@@ -37,6 +37,7 @@ async def result(farm: Farm) -> dict[str, Any]:
         "orders_total": sum(len(tally.orders) for tally in observer.bots.values()),
         "fills_total": sum(tally.fills for tally in observer.bots.values()),
         "fills": [_fill(fill) for fill in observer.fill_log],
+        "latency_ms": _latency(observer.latencies_ns),
         "first_fill_s": round(observer.first_fill_s, 3) if observer.first_fill_s is not None else None,
         "ready_s": round(farm.ready_after_s, 3),
         "processes": [
@@ -53,6 +54,15 @@ async def result(farm: Farm) -> dict[str, Any]:
         "ledger": await _ledger(farm),
         "home": str(farm.options.home),
     }
+
+
+def _latency(values_ns: list[int]) -> dict[str, Any]:
+    """From the bar in the gateway's hand to the order request leaving it."""
+    if not values_ns:
+        return {"orders": 0, "p50": None, "p99": None}
+    ranked = sorted(values_ns)
+    at = [ranked[min(len(ranked) - 1, int(len(ranked) * share))] / 1e6 for share in (0.5, 0.99)]
+    return {"orders": len(ranked), "p50": round(at[0], 3), "p99": round(at[1], 3)}
 
 
 def _fill(fill: Any) -> dict[str, str]:

@@ -4,7 +4,7 @@ They type commands, press buttons and fill dialogs, as far as a real client lets
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from omega.testing.discord import payloads
 from omega.testing.discord.commands import (
@@ -23,7 +23,6 @@ from omega.testing.discord.state import State
 from omega.testing.discord.world import ADMINISTRATOR, Channel, Member, Role
 
 Json = dict[str, Any]
-_TEXT_CHANNEL: Final = 0
 
 
 class Humans:
@@ -124,7 +123,7 @@ class Humans:
             "attachment_size_limit": 10_485_760,
             "guild_id": world.guild_id,
             "channel_id": place,
-            "channel": {"id": place, "type": _TEXT_CHANNEL, "name": world.channel(place).name},
+            "channel": {**payloads.channel(world, place), "permissions": "2147483647"},
             "member": payloads.member(world, who),
             "app_permissions": "2147483647",
             "locale": "en-US",

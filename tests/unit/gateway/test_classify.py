@@ -26,7 +26,9 @@ def _rows() -> list[dict[str, object]]:
 
 
 @pytest.mark.req("2.17", "0.54")
-@pytest.mark.skipif(not CASES.exists(), reason=f"ABSENT: {CASES}; set OMEGA_SHARED_DATA to the folder that holds bitget/")
+@pytest.mark.skipif(
+    not CASES.exists(), reason=f"ABSENT: {CASES}; set OMEGA_SHARED_DATA to the folder that holds bitget/"
+)
 @pytest.mark.parametrize("row", _rows(), ids=lambda row: str(row["id"]))
 async def test_classify_measured_answer_gives_the_stored_kind(row: dict[str, object]) -> None:
     body = row["body"] if isinstance(row["body"], str) else json.dumps(row["body"])
@@ -52,7 +54,9 @@ def test_classify_error_without_code_is_unresolved(error: Exception) -> None:
     assert classify(error).outcome is SendOutcome.UNRESOLVED
 
 
-@pytest.mark.parametrize("text", ["", "bitget", "bitget {broken", "bitget []", 'bitget {"code":null}', "<html>{}</html>"])
+@pytest.mark.parametrize(
+    "text", ["", "bitget", "bitget {broken", "bitget []", 'bitget {"code":null}', "<html>{}</html>"]
+)
 def test_code_of_text_without_a_code_is_empty(text: str) -> None:
     assert code_of(text) == ""
 

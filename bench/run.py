@@ -1,0 +1,117 @@
+"""Measure the running farm: replay speed, bar-to-order latency, bus, memory, start-up. Prints figures, judges nothing.
+
+`make bench` runs all of it (some minutes on two cores); `make bench ARGS="--only replay"` one part; `--json` is for
+machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("replay", "latency", "bus")
+AIMS = {
+    "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB",
+    "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms",
+    "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
+}
+
+
+def farm(*args: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+    """Run the farm once in lock-step and return its JSON result."""
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "omega.cli", "up", "--json", "--speed", "lockstep", "--home", home, *args]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+        )
+        if not done.stdout.strip():
+            raise SystemExit(f"the farm did not run: {done.stderr[-2000:]}")
+        return dict(json.loads(done.stdout))
+
+
+def replay(bars: int) -> dict[str, Any]:
+    """Replay recorded bars through the real services with the default bots."""
+    outcome = farm("--bars", str(bars))
+    return {
+        "bars": outcome["bars"],
+        "bots": len(outcome["bots"]),
+        "bars_per_s": outcome["bars_per_s"],
+        "orders": outcome["orders_total"],
+        "first_fill_s": outcome["first_fill_s"],
+        "ready_s": outcome["ready_s"],
+        "invariants": outcome["invariants"],
+        "processes": {
+            row["name"]: {"rss_mb": row["rss_mb"], "ready_s": row["ready_s"]} for row in outcome["processes"]
+        },
+    }
+
+
+def latency(bars: int) -> list[dict[str, Any]]:
+    """Measure from the bar in the gateway's hand to the order request leaving it, with 1, 10 and 40 bots."""
+    return [_latency(count, bars) for count in (1, 10, 40)]
+
+
+def _latency(count: int, bars: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config"
+        shutil.copytree(ROOT / "config", config)
+        for old in (config / "bots").glob("*.yaml"):
+            old.unlink()
+        names = [f"bench-{number:02d}" for number in range(count)]
+        (config / "bots" / "bench.yaml").write_text("bots:\n" + "".join(map(_bot, names)), encoding="utf-8")
+        outcome = farm("--bars", str(bars), env={"OMEGA_CONFIG_DIR": str(config)})
+    return {"bots": count, "bars_per_s": outcome["bars_per_s"], **outcome["latency_ms"]}
+
+
+def _bot(name: str) -> str:
+    # Short averages cross often, so that there are many orders to time.
+    return (
+        f"  {name}:\n    strategy: ema_cross\n    symbol: BTC-USDT.P\n    capital: 500\n"
+        "    params: {fast: 3, slow: 7}\n"
+    )
+
+
+def bus() -> dict[str, Any]:
+    """Run the bus beside a bare redis.asyncio loop in the same run."""
+    done = subprocess.run(
+        [sys.executable, "bench/bus.py", "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"bench/bus.py failed: {done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--bars", type=int, default=3000, help="bars of the replay (default 3000)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    found: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    }
+    for part in [options.only] if options.only else PARTS:
+        print(f"measuring {part} ...", file=sys.stderr, flush=True)
+        found[part] = {
+            "replay": lambda: replay(options.bars),
+            "latency": lambda: latency(600),
+            "bus": bus,
+        }[part]()
+        if not options.json:
+            print(f"\n{part}  ({AIMS[part]})\n{json.dumps(found[part], indent=2)}", flush=True)
+    if options.json:
+        print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

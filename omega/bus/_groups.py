@@ -1,0 +1,322 @@
+"""Consumer groups: at least once, own pending first, higher topics first, dead letters after too many failures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Self
+
+import structlog
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+
+from omega.bus import _scripts
+from omega.bus._follow import entry_key
+from omega.bus.endpoint import Patience
+from omega.bus.port import Delivery, Received
+from omega.bus.stats import BusStats
+from omega.bus.topics import Topics
+from omega.errors import CorruptData, EnvironmentFault, Fenced, InvariantBroken
+
+_ACK_DELAY_S = 0.005
+_RETRY_S = 0.2
+DEAD_LENGTH = 10_000
+
+logger = structlog.get_logger(__name__)
+
+
+class GroupDelivery:
+    """One record in the hands of a group. A clean exit acknowledges; an error leaves it pending and it comes again.
+
+    Errors are kept from the consumer's loop, so one bad record does not stop the good ones; only what must stop the
+    process (Fenced, InvariantBroken, a cancellation) goes through.
+    """
+
+    __slots__ = ("_reader", "attempts", "received")
+
+    def __init__(self, received: Received, attempts: int, reader: GroupReader) -> None:
+        self.received = received
+        self.attempts = attempts
+        self._reader = reader
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        topic, entry_id = self.received.topic, self.received.entry_id
+        if error is None:
+            self._reader.acknowledge(topic, entry_id)
+            return False
+        if not isinstance(error, Exception) or isinstance(error, (Fenced, InvariantBroken)):
+            self._reader.let_go(topic, entry_id)
+            return False
+        await self._reader.failed(self, f"{type(error).__name__}: {error}")
+        return True
+
+
+class GroupReader(AsyncIterator[list[Delivery]]):
+    """Reads topics as one consumer of a group, in batches of one topic each."""
+
+    def __init__(
+        self,
+        redis: Any,
+        topics: Sequence[str],
+        *,
+        group: str,
+        consumer: str,
+        batch: int,
+        block_ms: int,
+        names: Topics,
+        patience: Patience,
+        stats: BusStats,
+        reading: Any,
+    ) -> None:
+        self._decode = reading.decode
+        self._redis = redis
+        self._topics = tuple(dict.fromkeys(topics))
+        self._group = group
+        self._consumer = consumer
+        self._batch = batch
+        # A BLOCK that outlasts the socket time-out raises instead of returning empty.
+        self._block_ms = max(1, min(block_ms, int(patience.socket_s * 1_000 / 2)))
+        self._names = names
+        self._patience = patience
+        self._stats = stats
+        self._last: dict[str, str] = {}
+        self._in_hand: set[tuple[str, str]] = set()
+        self._pages: deque[list[Delivery]] = deque()
+        self._due: list[tuple[float, str, str]] = []
+        self._acks: dict[str, list[str]] = {}
+        self._flush_handle: asyncio.TimerHandle | None = None
+        self._flushing: set[asyncio.Task[None]] = set()
+        self._next_claim = 0.0
+        self._begun = False
+        self._closed = False
+
+    async def __aenter__(self) -> AsyncIterator[list[Delivery]]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+        await asyncio.gather(*self._flushing)
+        await self._flush()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Delivery]:
+        while not self._closed:
+            try:
+                batch = await self._next_batch()
+            except ResponseError as error:
+                await self._recover(error)
+                continue
+            except (RedisError, OSError) as error:
+                logger.debug("group.read_retried", group=self._group, error=str(error))
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if batch:
+                self._stats.received += len(batch)
+                return batch
+        raise StopAsyncIteration
+
+    def acknowledge(self, topic: str, entry_id: str) -> None:
+        """Note that the effect of a delivery is durable; acknowledgements travel together a few milliseconds later."""
+        self._in_hand.discard((topic, entry_id))
+        self._acks.setdefault(topic, []).append(entry_id)
+        if self._flush_handle is None:
+            self._flush_handle = asyncio.get_running_loop().call_later(_ACK_DELAY_S, self._flush_soon)
+
+    def let_go(self, topic: str, entry_id: str) -> None:
+        """Leave a delivery pending: the process is about to stop."""
+        self._in_hand.discard((topic, entry_id))
+
+    async def failed(self, delivery: GroupDelivery, reason: str) -> None:
+        """Try a delivery again later, or bury it after the last attempt."""
+        topic, entry_id = delivery.received.topic, delivery.received.entry_id
+        logger.warning(
+            "delivery.failed", topic=topic, entry=entry_id, group=self._group, attempts=delivery.attempts, error=reason
+        )
+        if delivery.attempts >= self._patience.failures:
+            try:
+                entry = await self._redis.xrange(topic, min=entry_id, max=entry_id)
+                await self._bury(topic, entry_id, entry[0][1][b"m"] if entry else b"", reason, delivery.attempts)
+            except (RedisError, OSError) as error:
+                logger.debug("burial.retried", topic=topic, entry=entry_id, error=str(error))
+            else:
+                return
+        wait_s = self._patience.retry_s * 2 ** (delivery.attempts - 1)
+        self._due.append((time.monotonic() + wait_s, topic, entry_id))
+        self._due.sort()
+
+    async def _begin(self) -> None:
+        self._pages.clear()
+        self._in_hand.clear()
+        await self._make_groups()
+        for topic in self._topics:
+            await self._own_pending(topic)
+        self._next_claim = time.monotonic() + self._patience.claim_s
+        self._begun = True
+
+    async def _next_batch(self) -> list[Delivery]:
+        if not self._begun:
+            await self._begin()
+        if self._pages:
+            return self._pages.popleft()
+        now = time.monotonic()
+        if self._due and self._due[0][0] <= now:
+            _, topic, entry_id = self._due.pop(0)
+            self._in_hand.discard((topic, entry_id))
+            return await self._claimed(topic, [entry_id], 0)
+        if now >= self._next_claim:
+            self._next_claim = now + self._patience.claim_s
+            await self._claim_left_behind()
+            if self._pages:
+                return self._pages.popleft()
+        return await self._read_new(now)
+
+    async def _read_new(self, now: float) -> list[Delivery]:
+        """Ask the higher topics first and without waiting, so that entries never delay an exit."""
+        for topic in self._topics[:-1]:
+            found = await self._read({topic: ">"}, None)
+            if found:
+                return found
+        block_ms = self._block_ms
+        if self._due:
+            block_ms = max(1, min(block_ms, int((self._due[0][0] - now) * 1_000)))
+        return await self._read(dict.fromkeys(self._topics, ">"), block_ms)
+
+    async def _read(self, where: dict[str, str], block_ms: int | None) -> list[Delivery]:
+        reply = await self._redis.xreadgroup(self._group, self._consumer, where, count=self._batch, block=block_ms)
+        pages = [await self._deliver(topic.decode(), entries, None) for topic, entries in reply or ()]
+        self._pages.extend(page for page in pages[1:] if page)
+        return pages[0] if pages else []
+
+    async def _deliver(self, topic: str, entries: Sequence[Any], counts: dict[str, int] | None) -> list[Delivery]:
+        """Turn entries into deliveries; what cannot be read, or has been tried too often, is buried."""
+        page: list[Delivery] = []
+        for raw_id, fields in entries:
+            entry_id = raw_id.decode()
+            if counts is None:
+                self._last[topic] = entry_id
+            attempts = 1 if counts is None else counts.get(entry_id, 1)
+            if not fields:  # trimmed away while it was pending
+                self.acknowledge(topic, entry_id)
+                continue
+            raw = fields[b"m"]
+            if attempts > self._patience.failures:
+                await self._bury(
+                    topic, entry_id, raw, f"delivered {attempts - 1} times, never acknowledged", attempts - 1
+                )
+                continue
+            try:
+                envelope = self._decode(raw)
+            except CorruptData as error:
+                self._stats.corrupt += 1
+                await self._bury(topic, entry_id, raw, f"CorruptData: {error}", attempts)
+                continue
+            self._stats.redelivered += attempts > 1
+            self._in_hand.add((topic, entry_id))
+            page.append(GroupDelivery(Received(topic, entry_id, envelope), attempts, self))
+        return page
+
+    async def _own_pending(self, topic: str) -> None:
+        """Queue what this consumer had in hand when it died, oldest first."""
+        after = "0"
+        while True:
+            reply = await self._redis.xreadgroup(self._group, self._consumer, {topic: after}, count=self._batch)
+            entries = reply[0][1] if reply else []
+            if not entries:
+                return
+            after = entries[-1][0].decode()
+            page = await self._deliver(topic, entries, await self._counts(topic, entries))
+            if page:
+                self._pages.append(page)
+
+    async def _counts(self, topic: str, entries: Sequence[Any]) -> dict[str, int]:
+        rows = await self._redis.xpending_range(
+            topic, self._group, min=entries[0][0], max=entries[-1][0], count=10_000, consumername=self._consumer
+        )
+        return {row["message_id"].decode(): int(row["times_delivered"]) for row in rows}
+
+    async def _claimed(self, topic: str, entry_ids: list[str], idle_ms: int) -> list[Delivery]:
+        entries = await self._redis.xclaim(topic, self._group, self._consumer, idle_ms, entry_ids)
+        return await self._deliver(topic, entries, await self._counts(topic, entries)) if entries else []
+
+    async def _claim_left_behind(self) -> None:
+        """Take over what another consumer (or an earlier life of this one) has left pending for too long."""
+        idle_ms = int(self._patience.claim_idle_s * 1_000)
+        for topic in self._topics:
+            rows = await self._redis.xpending_range(
+                topic, self._group, min="-", max="+", count=self._batch, idle=idle_ms
+            )
+            ids = [row["message_id"].decode() for row in rows]
+            ids = [entry_id for entry_id in ids if (topic, entry_id) not in self._in_hand]
+            if ids:
+                page = await self._claimed(topic, ids, idle_ms)
+                if page:
+                    self._pages.append(page)
+
+    async def _bury(self, topic: str, entry_id: str, raw: Any, reason: str, attempts: int) -> None:
+        self._in_hand.discard((topic, entry_id))
+        dead = self._names.dead_letters(topic)
+        words = (self._group, entry_id, raw, reason, attempts, DEAD_LENGTH)
+        await self._redis.eval(_scripts.BURY.text, 2, topic, dead, *words)
+        self._stats.buried += 1
+        logger.error(
+            "delivery.buried", topic=topic, entry=entry_id, group=self._group, dead_letters=dead, reason=reason
+        )
+
+    async def _recover(self, error: ResponseError) -> None:
+        """Make vanished groups again; wait out a fail-over; any other refusal is a human's to mend."""
+        if isinstance(error, ReadOnlyError):
+            await asyncio.sleep(_RETRY_S)
+            return
+        if "NOGROUP" not in str(error):
+            raise EnvironmentFault(
+                f"Redis refuses group {self._group} on {', '.join(self._topics)}: {error}; check the rights of the user"
+            ) from error
+        self._stats.groups_recreated += 1
+        logger.warning("group.recreated", group=self._group, topics=self._topics)
+        try:
+            await self._make_groups()
+        except (RedisError, OSError):
+            await asyncio.sleep(_RETRY_S)
+
+    async def _make_groups(self) -> None:
+        for topic in self._topics:
+            try:
+                await self._redis.xgroup_create(topic, self._group, id=await self._start_of(topic), mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+    async def _start_of(self, topic: str) -> str:
+        """Return where a group begins: behind what it has read, or at 0 when it is new or the stream is younger."""
+        last = self._last.get(topic)
+        if last is None:
+            return "0"
+        newest = await self._redis.xrevrange(topic, count=1)
+        return last if newest and entry_key(newest[0][0]) >= entry_key(last) else "0"
+
+    def _flush_soon(self) -> None:
+        self._flush_handle = None
+        task = asyncio.create_task(self._flush(), name=f"bus-ack:{self._group}")
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)
+
+    async def _flush(self) -> None:
+        """Acknowledge what is done; what cannot be told now is delivered again later, which consumers bear."""
+        acks, self._acks = self._acks, {}
+        try:
+            for topic, ids in acks.items():
+                await self._redis.xack(topic, self._group, *ids)
+        except (RedisError, OSError) as error:
+            for topic, ids in acks.items():
+                self._acks.setdefault(topic, []).extend(ids)
+            logger.debug("acknowledgement.retried", group=self._group, error=str(error))
+            if not self._closed and self._flush_handle is None:
+                self._flush_handle = asyncio.get_running_loop().call_later(_RETRY_S, self._flush_soon)

@@ -1,0 +1,175 @@
+"""What `omega new` writes: small plug-ins that work as they are, each with the test that proves it."""
+
+BOT = '''"""{title}: enter when the close leaves the highest or lowest close of the last bars. Run by omega.engine, once a bar."""
+
+import numpy as np
+import talib
+
+from omega.engine import FLAT, LONG, SHORT, Bars, Signals
+from omega.plugins import param, params, strategy
+
+
+@params
+class Params:
+    """Length of the channel and the barriers around a position."""
+
+    length: int = param(20, low=5, high=200, unit="bars", reload="restart", doc="bars of the channel")
+    stop_atr: float = param(2.0, low=0.5, high=6.0, unit="ATR", doc="stop distance")
+    target_atr: float = param(4.0, low=0.5, high=12.0, unit="ATR", doc="target distance")
+
+
+@strategy("{name}", params=Params, warmup=lambda p: 20 * 14 + p.length, reasons=("broke_up", "broke_down"))
+def signals(bars: Bars, p: Params) -> Signals:
+    """Mark the bars that close outside the channel of the bars before.
+
+    Shapes: every array is (n,), aligned with bars; row k reads rows 0..k alone.
+    Units: distances in quote currency per unit.
+    """
+    highest, lowest = talib.MAX(bars.close, p.length), talib.MIN(bars.close, p.length)
+    up, down = np.zeros(bars.n, dtype=np.bool_), np.zeros(bars.n, dtype=np.bool_)
+    up[1:] = bars.close[1:] > highest[:-1]
+    down[1:] = bars.close[1:] < lowest[:-1]
+    atr = talib.ATR(bars.high, bars.low, bars.close, 14)
+    return Signals.of(
+        side=np.where(up, LONG, np.where(down, SHORT, FLAT)),
+        stop_distance=np.nan_to_num(p.stop_atr * atr),
+        targets=(np.nan_to_num(p.target_atr * atr),),
+        reason=np.where(up, 0, 1),
+    )
+'''
+BOT_TEST = '''"""The strategy `{name}`: what it enters on. Look-ahead, warm-up, bounds and NaN are proven for every registered bot."""
+
+import numpy as np
+
+from bots.{name} import Params, signals
+from omega.engine import LONG, SHORT, Bars
+
+
+def bars_of(close: list[float]) -> Bars:
+    """Bars of one minute with a small range around each close."""
+    prices = np.array(close)
+    ts = np.arange(1, len(close) + 1) * 60_000_000_000
+    return Bars.of(ts, prices, prices + 1.0, prices - 1.0, prices, np.ones(len(close)))
+
+
+def test_{name}_close_above_the_channel_enters_long() -> None:
+    """A close above every close of the channel is a long entry, below every one a short entry."""
+    flat = [100.0, 101.0] * 200
+
+    assert signals(bars_of([*flat, 120.0]), Params()).at(400).side == LONG
+    assert signals(bars_of([*flat, 80.0]), Params()).at(400).side == SHORT
+    assert signals(bars_of([*flat, 100.5]), Params()).at(400).side == 0
+'''
+PERSONA = '''"""{title}: a voice over the same facts; the numbers below a sentence are never its own."""
+
+from omega.plugins import persona
+
+persona(
+    "{name}",
+    tone="calm and short",
+    traits={{"formality": 0.5, "verbosity": 0.3, "warmth": 0.5, "jargon": 0.3, "emoji": 0.0, "numeracy": 0.7}},
+    lines={{
+        "trade.entered": "{{bot}} is in: {{side}} {{size}} {{symbol}} at {{price}}.",
+        "trade.won": "{{bot}} is out of {{symbol}} at {{price}}, net {{pnl}}.",
+        "trade.lost": "{{bot}} is out of {{symbol}} at {{price}}, net {{pnl}}.",
+        "risk.halted": "Entries on {{account}} are halted: {{reason}}.",
+        "risk.released": "{{by}} has released {{account}}.",
+        "notices.missed": "{{notices}} notices are folded into this one.",
+        "report.status": "{{trading}} of {{bots}} bots trade; net {{pnl}}.",
+        "report.positions": "{{positions}} positions, {{naked}} without a whole stop.",
+        "report.cosmic": "{{factors}} factors; none is proven to matter.",
+    }},
+)
+'''
+PERSONA_TEST = '''"""The persona `{name}`: it has a sentence for every event, and the facts are the same as in every other voice."""
+
+from omega.plugins import personas
+from personas._render import EVENTS, render
+
+
+def test_{name}_every_event_is_voiced_with_the_same_facts() -> None:
+    """Every event renders, and each fact stands below the sentence as it was given."""
+    personas.discover()
+    entry = personas.get("{name}")
+
+    for event, names in EVENTS.items():
+        facts = {{name: f"<{{name}}>" for name in names}}
+        said = render(event, facts, entry, seed=1)
+
+        assert all(value in said for value in facts.values())
+'''
+FACTOR = '''"""{title}: how far the year has come, as a reading in [-1, 1] (January -1, December +1). Calculated, no network."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from omega.domain import SECOND_NS, Reading
+from omega.plugins import factor
+from services.cosmic.readings import calculated
+from services.cosmic.table import SkyTable
+
+DAYS = 366
+
+
+@factor("{name}", kind="calculated", ttl_s=86_400, source="calendar", unit="day of the year")
+def {name}(at_ns: int, sky: SkyTable) -> Reading:  # noqa: ARG001 - every factor is given the sky
+    """Read the calendar: the day of the year as the raw number, its place between the ends as the value."""
+    day = datetime.fromtimestamp(at_ns // SECOND_NS, UTC).timetuple().tm_yday
+    return calculated("{name}", at_ns, value=2.0 * (day - 1) / (DAYS - 1) - 1.0, raw=float(day), label=f"day {{day}}")
+'''
+FACTOR_TEST = '''"""The factor `{name}`: bounded and a function of the instant alone."""
+
+from omega.domain import from_iso
+from omega.plugins import factors
+from services.cosmic.sky import Sky
+
+
+def test_{name}_any_instant_is_bounded_and_repeatable() -> None:
+    """The same instant gives the same reading, inside [-1, 1]."""
+    factors.discover()
+    entry = factors.get("{name}")
+    at_ns = from_iso("2025-05-20T12:00:00Z")
+    sky = Sky(hours_ahead=48)
+    table = sky.table(at_ns)
+    try:
+        first = entry.function(at_ns, table)
+    finally:
+        sky.close()
+
+    assert -1.0 <= first.value <= 1.0
+    assert first == entry.function(at_ns, table)
+'''
+VENUE = '''"""{title}: what differs from the generic ccxt adapter, and nothing else. Chosen by `trading.venue: {name}`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from omega.plugins import venue
+from services.gateway.venues.bitget import Bitget
+
+
+@venue("{name}", sandbox=True, client_id="clientOid", client_id_max=50, kinds=("swap",), venue_stops=True)
+class Venue(Bitget):
+    """One account at an exchange that speaks Bitget's API under another name; replace what differs."""
+
+    name = "{name}"
+    exchange_id: ClassVar[str] = "bitget"
+'''
+VENUE_TEST = '''"""The venue `{name}`: registered with what the gateway must know of it."""
+
+from omega.plugins import venues
+
+
+def test_{name}_is_registered_with_its_capabilities() -> None:
+    """The gateway finds it by name and knows how long a client id may be."""
+    venues.discover()
+    entry = venues.get("{name}")
+
+    assert entry.adapter.name == "{name}"  # type: ignore[attr-defined]
+    assert entry.meta["venue_stops"] is True
+    assert int(str(entry.meta["client_id_max"])) >= 28
+'''
+SOURCE = {"bot": BOT, "persona": PERSONA, "factor": FACTOR, "venue": VENUE}
+TEST = {"bot": BOT_TEST, "persona": PERSONA_TEST, "factor": FACTOR_TEST, "venue": VENUE_TEST}

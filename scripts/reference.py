@@ -1,0 +1,166 @@
+"""Write the reference pages from the code: settings, metrics and alerts, bots, command line. Called by `make docs`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+from pydantic import BaseModel, SecretStr
+
+from omega.cli.app import app
+from omega.config import Settings, reload_of, unit_of
+from omega.plugins import describe, factors, personas, strategies, venues
+from omega.telemetry.catalogue import ALERTS, METRICS
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAD = "Generated from the code by `make docs`; edit the code, not this page.\n"
+
+
+def settings_page() -> str:
+    """Return every setting with unit, default and reload class."""
+    lines = [
+        "# Settings",
+        "",
+        HEAD,
+        "Layers, later ones win: `base.yaml`, `env/<OMEGA_ENV>.yaml`, `bots/*.yaml`, `cosmic.yaml`, `risk.yaml`, the mounted",
+        "ConfigMap (`OMEGA_LIVE_DIR`), secret files (`OMEGA_SECRETS_DIR`, named `section__field`), `OMEGA_SECTION__FIELD`",
+        "variables, `--set section.field=value`.",
+        "",
+        "A change takes effect at once (live), between two bars (bar), or when the process starts again (restart).",
+    ]
+    for name, info in Settings.model_fields.items():
+        kind = info.annotation
+        rows = list(_rows("", kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else _bot_rows()
+        lines += ["", f"## {name}", "", "| setting | default | unit | reload | meaning |", "|---|---|---|---|---|"]
+        lines += [
+            f"| `{path}` | `{default}` | {unit} | {reload} | {doc} |" for path, default, unit, reload, doc in rows
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """Return every metric and alert."""
+    lines = ["# Metrics and alerts", "", HEAD, "| metric | kind | unit | labels | meaning |", "|---|---|---|---|---|"]
+    lines += [f"| `{m.full_name}` | {m.kind} | {m.unit} | {', '.join(m.labels)} | {m.help} |" for m in METRICS]
+    lines += ["", "## Alerts", "", "| alert | when | for | severity | runbook |", "|---|---|---|---|---|"]
+    for alert in ALERTS:
+        page = alert.runbook.removeprefix("docs/")
+        lines.append(f"| {alert.name} | `{alert.expression}` | {alert.for_} | {alert.severity} | [page](../{page}) |")
+    return "\n".join(lines) + "\n"
+
+
+def bots_page() -> str:
+    """Return every plug-in: strategies with their parameters, factors, personas, venues."""
+    for registry in (strategies, factors, personas, venues):
+        registry.discover()
+    lines = ["# Bots, factors, personas, venues", "", HEAD]
+    for entry in strategies:
+        kind = "read-only" if entry.read_only else "trades"
+        lines += [f"## {entry.name} ({kind})", "", entry.doc, "", f"Reasons: {', '.join(entry.reasons)}.", ""]
+        lines += ["| parameter | default | range | unit | reload | meaning |", "|---|---|---|---|---|---|"]
+        for spec in describe(entry.params):
+            allowed = ", ".join(map(str, spec.choices)) if spec.choices else f"{spec.low} to {spec.high}"
+            lines.append(f"| `{spec.name}` | {spec.default} | {allowed} | {spec.unit} | {spec.reload} | {spec.doc} |")
+        lines.append("")
+    lines += [
+        "## Cosmic factors (unproven, off by default)",
+        "",
+        "| factor | unit | source | meaning |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| `{f.name}` | {f.unit} | {f.source} | {f.doc} |" for f in factors]
+    lines += ["", "## Personas", "", "| persona | tone |", "|---|---|"]
+    lines += [f"| `{p.name}` | {p.tone} |" for p in personas]
+    lines += ["", "## Venues", "", "| venue | declares |", "|---|---|"]
+    lines += [f"| `{v.name}` | {', '.join(f'{key}={value}' for key, value in v.meta.items())} |" for v in venues]
+    return "\n".join(lines) + "\n"
+
+
+def cli_page() -> str:
+    """Return every command with its options."""
+    lines = ["# Command line", "", HEAD]
+    lines += ["Exit codes: 0 fine, 1 a finding, 2 usage or configuration, 3 environment.", ""]
+    for path, command in _commands(typer.main.get_command(app), "omega"):
+        lines += [f"## `{path}`", "", (command.help or "").strip(), ""]
+        options = [p for p in command.params if p.name != "help"]
+        if options:
+            lines += ["| option | default | meaning |", "|---|---|---|"]
+            for option in options:
+                names = ", ".join(f"`{name}`" for name in option.opts)
+                text = getattr(option, "help", "") or ""
+                shown = "" if option.default in (None, "", False) or callable(option.default) else option.default
+                lines.append(f"| {names} | {shown} | {text.replace('|', '/')} |")
+            lines.append("")
+        if command.epilog:
+            lines += [command.epilog.strip(), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from _commands(child, f"{path} {name}")
+    else:
+        yield path, command
+
+
+def _rows(prefix: str, section: type[BaseModel]) -> Iterator[tuple[str, str, str, str, str]]:
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _rows(f"{prefix}{name}.", kind)
+            continue
+        default = "" if info.is_required() else _shown(info.get_default(call_default_factory=True))
+        yield (
+            f"{prefix}{name}",
+            default,
+            unit_of(info),
+            reload_of(info).value,
+            (info.description or "").replace("|", "/"),
+        )
+
+
+def _bot_rows() -> list[tuple[str, str, str, str, str]]:
+    from omega.config import Bot
+
+    return [(f"NAME.{path}", *rest) for path, *rest in _rows("", Bot)]  # type: ignore[misc]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return ""
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    if isinstance(value, BaseModel):
+        return type(value).__name__
+    return str(getattr(value, "value", value))
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "bots.md": bots_page,
+    "cli.md": cli_page,
+}
+
+
+def main() -> int:
+    """Write the pages, or name the ones that are out of date with --check."""
+    late = []
+    for name, make in PAGES.items():
+        path, text = ROOT / "docs" / "reference" / name, make()
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            late.append(name)
+    if late:
+        print(f"docs/reference: {', '.join(late)} out of date: run `make docs`", file=sys.stderr)
+    return 1 if late else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Slash commands, one file an area; `omega.plugins.commands` finds them."""

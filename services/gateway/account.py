@@ -1,0 +1,263 @@
+"""One exchange account as the gateway holds it: journal, books, venue, halt, and what every part does with an order.
+
+The order path, the private stream, look-ups, stops and recovery share one `Account`; each changes orders through it alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+import structlog
+
+from omega.bus.messages import FundingPaid, OrderEvent
+from omega.config import Settings
+from omega.domain import EXTERNAL, TERMINAL, Fill, Instrument, OrderState, Role, may_step
+from omega.domain import ids as _ids
+from omega.errors import InvariantBroken
+from omega.telemetry import Metrics
+from services.gateway.activity import Activity
+from services.gateway.books import Books
+from services.gateway.halt import Halt
+from services.gateway.journal import Journal
+from services.gateway.rows import Guard, JournalOrder
+from services.gateway.turns import Turns
+from services.gateway.venue import Balance, FundingBill, Status, Trade, Venue, VenueOrder
+
+_log = structlog.get_logger(__name__)
+_STATES = {
+    Status.LIVE: OrderState.WORKING,
+    Status.FILLED: OrderState.FILLED,
+    Status.CANCELED: OrderState.CANCELED,
+    Status.REJECTED: OrderState.REJECTED,
+}
+_LATENCIES = 1_000
+
+
+class Account:
+    """The state that the parts of the gateway share. Everything runs in one event loop; nothing here awaits."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        journal: Journal,
+        venue: Venue,
+        metrics: Metrics,
+        turns: Turns,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        trading = settings.trading
+        self.settings = settings
+        self.journal = journal
+        self.venue = venue
+        self.metrics = metrics
+        self.turns = turns
+        self.clock = clock
+        self.books = Books()
+        self.activity = Activity()
+        self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
+        self.positions: dict[str, Decimal] = {}
+        self.balance = Balance(Decimal(0), Decimal(0))
+        self.last: dict[str, Decimal] = {}
+        self.newest_bar_ns: dict[tuple[str, str], int] = {}
+        self.closed: set[str] = set()
+        """Symbols that the venue has taken out of trading."""
+        self.on_fill: Callable[[Fill], None] = lambda _fill: None
+        self._received: dict[tuple[str, int], int] = {}
+        self._latency: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.settings.trading.account
+
+    @property
+    def venue_name(self) -> str:
+        """The venue's name."""
+        return self.settings.trading.venue
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The values of the metric labels venue and account."""
+        return self.venue_name, self.name
+
+    def load(self) -> None:
+        """Fold the books from the journal and read the halt."""
+        self.books.load(self.journal.fills(), self.journal.funding())
+        self.halt.load()
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Return the rules of a symbol."""
+        return self.venue.instruments.get(symbol)
+
+    def price(self, symbol: str) -> Decimal:
+        """Return the last price that was seen, 0 before the first."""
+        return self.last.get(symbol, Decimal(0))
+
+    # latency --------------------------------------------------------------------------------------------------------
+
+    def bar_received(self, symbol: str, bar_ts_ns: int, received_ns: int) -> None:
+        """Remember when a bar was in hand: the start of an order's latency."""
+        self._received[symbol, bar_ts_ns] = received_ns
+        while len(self._received) > _LATENCIES:
+            self._received.pop(next(iter(self._received)))
+
+    def handed(self, order: JournalOrder) -> Callable[[int], None]:
+        """Return what hears the instant at which an order's request leaves."""
+
+        def hear(sent_ns: int) -> None:
+            received = self._received.get((order.symbol, order.bar_ts_ns), 0)
+            if received:
+                self._latency[order.client_id] = latency = max(sent_ns - received, 1)
+                self.metrics.histogram("order_latency_seconds").labels(self.venue_name).observe(latency / 1e9)
+
+        return hear
+
+    # orders ---------------------------------------------------------------------------------------------------------
+
+    def step(
+        self,
+        client_id: str,
+        state: OrderState,
+        *,
+        order_id: str = "",
+        filled: Decimal | None = None,
+        code: str = "",
+        reason: str = "",
+    ) -> JournalOrder | None:
+        """Move an order as far as it may go and write its event; old news and strangers change nothing."""
+        old = self.journal.order(client_id)
+        if old is None or (state is not old.state and not may_step(old.state, state)):
+            return None
+        with self.journal.transaction():
+            new = self.journal.step(
+                client_id,
+                state,
+                order_id=order_id,
+                filled=filled,
+                code=code,
+                reason=reason,
+                latency_ns=self._latency.get(client_id, 0),
+            )
+            if new.state is not old.state:
+                self.tell(new)
+        if new.state in TERMINAL:
+            self._latency.pop(client_id, None)
+        self.activity.changed()
+        return new
+
+    def tell(self, order: JournalOrder) -> None:
+        """Write the event of an order's present state."""
+        self.metrics.counter("orders_total").labels(order.state.value).inc()
+        event = OrderEvent(
+            bot=order.bot,
+            intent_id=order.intent_id,
+            client_id=order.client_id,
+            order_id=order.order_id,
+            venue=self.venue_name,
+            account=self.name,
+            symbol=order.symbol,
+            side=order.side,
+            size=order.size,
+            role=order.role,
+            state=order.state,
+            filled=order.filled,
+            reason=order.reason,
+            code=order.code,
+            ts_ns=self.clock(),
+            bar_ts_ns=order.bar_ts_ns,
+            latency_ns=order.latency_ns,
+        )
+        self.journal.emit(f"order:{order.client_id}:{order.state.value}", event, corr=order.corr)
+
+    def learn(self, found: VenueOrder) -> JournalOrder | None:
+        """Take what the venue says of an order of ours; None for a stranger's or for nothing new."""
+        known = self.journal.order(found.client_id) if found.client_id else None
+        if known is None:
+            return None
+        if known.state is OrderState.REJECTED:
+            self.halt_entries(f"order {found.client_id} was proven absent and is at the venue after all")
+        return self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=found.filled)
+
+    def reserved(self, symbol: str = "", *, bot: str = "") -> list[JournalOrder]:
+        """Return the live orders, of one symbol and one bot."""
+        live = self.journal.live()
+        return [order for order in live if symbol in {"", order.symbol} and bot in {"", order.bot}]
+
+    # fills ----------------------------------------------------------------------------------------------------------
+
+    def take(self, trade: Trade, *, bot: str, role: Role, suffix: str = "", size: Decimal | None = None) -> bool:
+        """Book one execution (or one bot's share of it) and write its event; False when it is known."""
+        part = trade.size if size is None else size
+        fill = Fill(
+            trade_id=_ids.TradeId(trade.trade_id + suffix),
+            order_id=_ids.OrderId(trade.order_id),
+            client_id=_ids.ClientId(trade.client_id),
+            bot=_ids.BotName(bot),
+            venue=_ids.VenueName(self.venue_name),
+            account=_ids.AccountName(self.name),
+            symbol=_ids.Symbol(trade.symbol),
+            side=trade.side,
+            price=trade.price,
+            size=part,
+            fee=trade.fee * part / trade.size,
+            fee_coin=trade.fee_coin,
+            role=role,
+            ts_ns=trade.ts_ns,
+            maker=trade.maker,
+        )
+        order = self.journal.order(trade.client_id)
+        with self.journal.transaction():
+            if not self.journal.add_fill(fill):
+                return False
+            book = self.books.apply(fill)
+            self._guard(fill, order, flat=not book.size)
+            self.journal.emit(f"fill:{fill.trade_id}", fill, corr=order.corr if order else "")
+        self.metrics.counter("fills_total").labels(bot, role.value).inc()
+        self.on_fill(fill)
+        return True
+
+    def pay(self, bill: FundingBill, bot: str, amount: Decimal) -> None:
+        """Book a bot's share of a funding payment and write its event."""
+        if not self.journal.add_funding(bill.funding_id, bot, bill.symbol, amount, bill.ts_ns):
+            return
+        self.books.pay(bot, bill.symbol, amount)
+        event = FundingPaid(bot, self.venue_name, self.name, bill.symbol, amount, bill.funding_id, bill.ts_ns)
+        self.journal.emit(f"funding:{bill.funding_id}:{bot}", event)
+
+    def _guard(self, fill: Fill, order: JournalOrder | None, *, flat: bool) -> None:
+        """Let the stop and target of an entry guard the position that its fill opens; a flat book needs none."""
+        if fill.bot == EXTERNAL:
+            return
+        old = self.journal.guard(fill.bot, fill.symbol) or Guard(fill.bot, fill.symbol, 0, None, None, 0)
+        if flat:
+            new = Guard(fill.bot, fill.symbol, 0, None, None, old.generation)
+        elif order is not None and order.role is Role.ENTRY:
+            new = Guard(fill.bot, fill.symbol, fill.side.sign, order.stop, order.target, old.generation)
+        else:
+            new = old
+        if new != old:
+            self.journal.put_guard(new)
+
+    # halts ----------------------------------------------------------------------------------------------------------
+
+    def halt_entries(self, reason: str, *, by: str = "gateway") -> None:
+        """Halt entries; said once."""
+        self.halt.set(reason, by=by, ts_ns=self.clock())
+
+    def halt_in_memory(self, reason: str) -> None:
+        """Halt entries when the journal itself is what fails."""
+        self.halt.latch(reason)
+
+    def require_instrument(self, symbol: str) -> Instrument:
+        """Return the rules of a symbol that is known to exist.
+
+        Raises:
+            InvariantBroken: it does not.
+        """
+        instrument = self.instrument(symbol)
+        if instrument is None:
+            raise InvariantBroken(f"{symbol} has a position or an order and is no instrument of {self.venue_name}")
+        return instrument

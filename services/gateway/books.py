@@ -1,0 +1,99 @@
+"""Whose is what: the bots' virtual positions from fills, the EXTERNAL book, and what the venue says differently.
+
+The sum of the books equals the venue's position; fills are the truth, the venue's positions are the check. Used by the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import ROUND_DOWN, Decimal
+
+from omega.domain import EXTERNAL, Fill, Position
+
+Key = tuple[str, str]
+"""(bot, symbol)"""
+
+ZERO = Decimal(0)
+
+
+class Books:
+    """Every book of the account, folded from fills and funding."""
+
+    def __init__(self) -> None:
+        self._books: dict[Key, Position] = {}
+
+    def load(self, fills: Iterable[tuple[int, Fill]], funding: Iterable[tuple[int, str, str, Decimal]]) -> None:
+        """Fold the journal: every fill, and each funding payment after the fill that it followed."""
+        self._books.clear()
+        payments = list(funding)
+        at = 0
+        for seq, fill in fills:
+            while at < len(payments) and payments[at][0] < seq:
+                self._pay(payments[at])
+                at += 1
+            self.apply(fill)
+        for payment in payments[at:]:
+            self._pay(payment)
+
+    def apply(self, fill: Fill) -> Position:
+        """Take a fill into its book and return the book."""
+        key = (str(fill.bot), str(fill.symbol))
+        self._books[key] = self._books.get(key, Position()).apply(fill)
+        return self._books[key]
+
+    def pay(self, bot: str, symbol: str, amount: Decimal) -> None:
+        """Take a funding payment into a book."""
+        self._books[bot, symbol] = self._books.get((bot, symbol), Position()).funded(amount)
+
+    def book(self, bot: str, symbol: str) -> Position:
+        """Return one book."""
+        return self._books.get((bot, symbol), Position())
+
+    def items(self) -> Iterable[tuple[Key, Position]]:
+        """Iterate over every book."""
+        return self._books.items()
+
+    def open(self, symbol: str) -> dict[str, Decimal]:
+        """Return the open sizes of one symbol by bot, the EXTERNAL book among them."""
+        return {bot: book.size for (bot, held), book in self._books.items() if held == symbol and book.size}
+
+    def net(self, symbol: str) -> Decimal:
+        """Return the sum of the books of one symbol."""
+        return sum((book.size for (_, held), book in self._books.items() if held == symbol), ZERO)
+
+    def symbols(self) -> set[str]:
+        """Return every symbol with a book."""
+        return {symbol for _, symbol in self._books}
+
+    def residuals(self, venue: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Return, for each symbol where they differ, the venue's position minus the sum of the books."""
+        names = self.symbols() | set(venue)
+        found = {symbol: venue.get(symbol, ZERO) - self.net(symbol) for symbol in names}
+        return {symbol: value for symbol, value in found.items() if value}
+
+    def notional(self, price: Callable[[str], Decimal], *, bot: str = "") -> Decimal:
+        """Return the sum of the open notionals, of one bot or of the account."""
+        books = ((held, book) for (name, held), book in self._books.items() if book.size and bot in {"", name})
+        return sum((abs(book.size) * price(held) for held, book in books), ZERO)
+
+    def _pay(self, payment: tuple[int, str, str, Decimal]) -> None:
+        _, bot, symbol, amount = payment
+        self.pay(bot, symbol, amount)
+
+
+def share(amount: Decimal, sizes: Mapping[str, Decimal], step: Decimal) -> dict[str, Decimal]:
+    """Split an amount by the weight of signed sizes, in steps; the biggest takes what does not divide.
+
+    Used for funding (weights keep their sign: a short receives what a long pays) and for liquidations.
+    """
+    net = sum(sizes.values(), ZERO)
+    if not sizes or not net:
+        return {str(EXTERNAL): amount} if amount else {}
+    parts = {bot: _cut(amount * size / net, step) for bot, size in sizes.items()}
+    biggest = max(sizes, key=lambda bot: (abs(sizes[bot]), bot))
+    parts[biggest] += amount - sum(parts.values(), ZERO)
+    return {bot: part for bot, part in parts.items() if part}
+
+
+def _cut(value: Decimal, step: Decimal) -> Decimal:
+    return (value / step).quantize(Decimal(1), rounding=ROUND_DOWN) * step

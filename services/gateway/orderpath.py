@@ -1,0 +1,216 @@
+"""From intent to one order at the venue: fence, gate, journal, then the network, once. Consumes the two intent streams.
+
+A batch of intents is one fsync; what happens after it is recovered from the journal whatever process dies. A send ends confirmed,
+rejected with proof, denied by us, or unresolved; nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+import structlog
+
+from omega.bus.envelope import Envelope
+from omega.bus.port import Bus, Delivery
+from omega.domain import Action, Intent, OrderState, Role, client_id
+from omega.errors import Denied, Fenced, InvariantBroken, Rejected, TransientError, Unresolved
+from omega.resilience import Lane
+from services.gateway.account import Account
+from services.gateway.classify import CODES, RefusalKind
+from services.gateway.lookup import LookUps
+from services.gateway.risk import Asked, check
+from services.gateway.rows import JournalOrder
+from services.gateway.venue import OrderRequest
+
+ZERO: Final = Decimal(0)
+_GROUP: Final = "gateway"
+_FATAL: Final = frozenset({RefusalKind.AUTH, RefusalKind.BUG})
+
+_log = structlog.get_logger(__name__)
+
+
+class OrderPath:
+    """The one way to the venue for intents."""
+
+    def __init__(self, account: Account, bus: Bus, look_ups: LookUps, *, leased: Callable[[], bool]) -> None:
+        self._account = account
+        self._bus = bus
+        self._look_ups = look_ups
+        self._leased = leased
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_refusal: Callable[[RefusalKind, JournalOrder], None] = lambda _kind, _order: None
+        """Hears why the venue refused, to reload markets, measure the clock, slow a lane."""
+
+    async def run(self) -> None:
+        """Consume the intents of the account, exits before entries, until cancelled."""
+        topics = self._bus.topics
+        venue, name = self._account.venue_name, self._account.name
+        lanes = (topics.intents(venue, name, high=True), topics.intents(venue, name, high=False))
+        async with self._bus.records(*lanes, group=_GROUP) as batches:
+            async for batch in batches:
+                await self.handle(batch)
+
+    async def handle(self, batch: Sequence[Delivery]) -> None:
+        """Admit a batch in one transaction, start its sends, then acknowledge: from here the journal remembers."""
+        with self._account.activity.doing("batch"):
+            intents = [
+                (delivery.received.envelope, delivery.received.envelope.data)
+                for delivery in batch
+                if isinstance(delivery.received.envelope.data, Intent)
+            ]
+            self.accept(intents)
+            for delivery in batch:
+                async with delivery:
+                    pass
+
+    def accept(self, intents: Iterable[tuple[Envelope, Intent]]) -> list[JournalOrder]:
+        """Judge and journal intents, exits first, and start the sends of those that pass; return those.
+
+        Raises:
+            EnvironmentFault: the journal cannot be written; nothing was sent.
+        """
+        account = self._account
+        passed: list[JournalOrder] = []
+        with account.journal.transaction():
+            for envelope, intent in sorted(intents, key=lambda pair: not pair[1].reduces):
+                order = self._admit(envelope, intent)
+                if order is not None:
+                    passed.append(order)
+        for order in passed:
+            self._start(order)
+        return passed
+
+    async def close_out(self, intent: Intent, *, corr: str = "") -> None:
+        """Carry out an intent of the gateway itself (flatten, a guard that fired), past the bus."""
+        envelope = Envelope("", "intent", 1, self._account.clock(), _GROUP, 0, 0, corr, "", "", 0, "", intent)
+        for order in self.accept([(envelope, intent)]):
+            _log.info("exit.sent", bot=order.bot, symbol=order.symbol, size=str(order.size), reason=order.reason)
+        await asyncio.sleep(0)
+
+    async def drain(self) -> None:
+        """Wait for the sends that are in hand."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # one intent -----------------------------------------------------------------------------------------------------
+
+    def _admit(self, envelope: Envelope, intent: Intent) -> JournalOrder | None:
+        """Journal one intent as SENDING or DENIED; None when there is nothing to send."""
+        account, now = self._account, self._account.clock()
+        order = _order_of(envelope, intent, now)
+        try:
+            if not account.journal.admit(order):
+                return None
+            asked = Asked(intent, envelope.deadline_ns, now, self._bus.state(), self._leased() or not envelope.id)
+            size = check(asked, account)
+        except Fenced as error:
+            account.journal.admit(replace(order, epoch=account.journal.epoch(intent.bot)))
+            self._deny(order, "fence", str(error))
+            return None
+        except Denied as error:
+            self._deny(order, error.rule, str(error))
+            return None
+        sending = replace(order, size=size, reduce_only=_reduces(order, account, size))
+        account.journal.amend(sending)
+        stepped = account.step(order.client_id, OrderState.SENDING)
+        if stepped is None:
+            raise InvariantBroken(f"{order.client_id} was admitted and may not be sent; recover from the venue")
+        return stepped
+
+    def _deny(self, order: JournalOrder, rule: str, words: str) -> None:
+        account = self._account
+        account.metrics.counter("intents_denied_total").labels(order.bot, rule).inc()
+        account.step(order.client_id, OrderState.DENIED, code=rule, reason=words)
+        _log.info("intent.denied", bot=order.bot, rule=rule, why=words)
+
+    def _start(self, order: JournalOrder) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(order), name=f"send:{order.client_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("send.broken", task=task.get_name(), error=f"{type(error).__name__}: {error}")
+            self._account.halt_entries(f"a send broke: {type(error).__name__}: {error}")
+
+    async def _send(self, order: JournalOrder) -> None:
+        """Send once and write down what came of it."""
+        account = self._account
+        with account.activity.doing("sends"):
+            try:
+                ack = await self._place(order)
+            except Rejected as error:
+                account.step(order.client_id, OrderState.REJECTED, code=error.code, reason=str(error))
+                self._refused(error, order)
+            except TransientError as error:
+                account.step(order.client_id, OrderState.REJECTED, code="not_sent", reason=str(error))
+            except Unresolved as error:
+                account.step(order.client_id, OrderState.UNRESOLVED, code=error.code, reason=str(error))
+                _log.warning("order.unresolved", client_id=order.client_id, bot=order.bot, why=str(error))
+                self._look_ups.begin(order.client_id)
+            else:
+                account.step(order.client_id, OrderState.WORKING, order_id=ack)
+
+    async def _place(self, order: JournalOrder) -> str:
+        account = self._account
+        request = OrderRequest(
+            client_id=order.client_id,
+            symbol=order.symbol,
+            side=order.side,
+            size=order.size,
+            reduce_only=order.reduce_only,
+            stop=order.stop if order.role is Role.ENTRY and _grows(order, account) else None,
+            target=order.target if order.role is Role.ENTRY and _grows(order, account) else None,
+            handed=account.handed(order),
+        )
+        async with account.turns.order(Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT):
+            return (await account.venue.place(request)).order_id
+
+    def _refused(self, error: Rejected, order: JournalOrder) -> None:
+        kind = CODES.get(error.code) or RefusalKind(error.kind or RefusalKind.UNKNOWN)
+        _log.warning("order.rejected", client_id=order.client_id, bot=order.bot, kind=kind.value, why=str(error))
+        if kind in _FATAL:
+            self._account.halt_entries(f"the venue refuses our requests: {error}")
+        if kind is RefusalKind.SYMBOL:
+            self._account.closed.add(order.symbol)
+        self.on_refusal(kind, order)
+
+
+def _order_of(envelope: Envelope, intent: Intent, now: int) -> JournalOrder:
+    return JournalOrder(
+        client_id=client_id(intent.intent_id),
+        intent_id=intent.intent_id,
+        bot=intent.bot,
+        symbol=intent.symbol,
+        side=intent.side,
+        size=intent.size,
+        role=Role.ENTRY if intent.action is Action.ENTER else Role.EXIT,
+        reduce_only=False,
+        stop=intent.stop,
+        target=intent.target,
+        ref_price=intent.ref_price,
+        bar_ts_ns=intent.bar_ts_ns,
+        epoch=envelope.epoch,
+        corr=envelope.corr,
+        created_ns=now,
+        reason=intent.reason,
+    )
+
+
+def _reduces(order: JournalOrder, account: Account, size: Decimal) -> bool:
+    """An exit is reduce-only where it shrinks the venue's net position; one that uncovers another bot's may not be."""
+    if order.role is Role.ENTRY:
+        return False
+    net = account.books.net(order.symbol)
+    return net * order.side.sign < 0 and size <= abs(net)
+
+
+def _grows(order: JournalOrder, account: Account) -> bool:
+    """Tell whether an entry leaves the venue on its own side, so that a stop may ride on it."""
+    others = sum((o.signed for o in account.reserved(order.symbol) if o.client_id != order.client_id), ZERO)
+    net = account.books.net(order.symbol) + others
+    return (net + order.signed) * order.side.sign > 0

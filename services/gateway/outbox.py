@@ -1,0 +1,81 @@
+"""Events from the journal to the bus, in order, each until the bus has it. The task behind publish-after-commit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from omega.bus.port import Bus, BusState, SendResult
+from omega.errors import Denied
+from services.gateway.activity import Activity
+from services.gateway.journal import Journal
+from services.gateway.rows import Pending
+
+_log = structlog.get_logger(__name__)
+_IDLE_S = 1.0
+_MARK_EVERY = 500
+
+
+class Outbox:
+    """Sends what the journal holds; message ids are deterministic, so sending again after a crash doubles nothing."""
+
+    def __init__(self, journal: Journal, bus: Bus, activity: Activity) -> None:
+        self._journal = journal
+        self._bus = bus
+        self._activity = activity
+        self._wake = asyncio.Event()
+        self._upto = 0
+        self._marked = 0
+        self._clear = False
+        journal.on_commit(self._wake.set)
+
+    @property
+    def clear(self) -> bool:
+        """Tell whether the bus has every event."""
+        return self._clear and not self._wake.is_set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._wake.set()
+        while True:
+            await self._wait()
+            self._wake.clear()
+            self._clear = False
+            if self._bus.state() is BusState.CONNECTED and await self.flush():
+                self._clear = not self._wake.is_set()
+                self._activity.changed()
+
+    async def flush(self) -> bool:
+        """Send everything that waits; False when the bus does not take it now."""
+        while waiting := self._journal.pending(after=self._upto):
+            for item in waiting:
+                if not await self._send(item):
+                    return False
+            if self._upto - self._marked > _MARK_EVERY:
+                self.settle()
+        return True
+
+    def settle(self) -> None:
+        """Write down what the bus has; it costs a commit, so it happens when there is time."""
+        if self._upto > self._marked:
+            self._marked = self._upto
+            self._journal.mark_sent(self._upto)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_IDLE_S):
+                await self._wake.wait()
+        except TimeoutError:
+            self.settle()
+
+    async def _send(self, item: Pending) -> bool:
+        try:
+            result = await self._bus.send(item.message, corr=item.corr, message_id=item.message_id)
+        except Denied as error:
+            _log.warning("event.held_back", message_id=item.message_id, why=str(error))
+            return False
+        if result is SendResult.BUFFERED:
+            return False
+        self._upto = item.seq
+        return True

@@ -1,0 +1,141 @@
+"""What the private stream and the private reads tell: orders, executions, positions, money. Duplicates and disorder are harmless.
+
+Fills come from executions alone, keyed by trade id; orders only move states. A batch of pushes is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final
+
+import structlog
+
+from omega.domain import EXTERNAL, Role
+from omega.errors import EnvironmentFault
+from services.gateway.account import Account
+from services.gateway.books import share
+from services.gateway.stops import StopKeeper
+from services.gateway.venue import ROLE_OF_PLAN, FundingBill, PlanKind, PrivateFrame, Trade
+
+ZERO: Final = Decimal(0)
+_CENT: Final = Decimal("0.00000001")
+
+_log = structlog.get_logger(__name__)
+
+
+class PrivateSide:
+    """Takes private pushes and executions into the account."""
+
+    def __init__(self, account: Account, keeper: StopKeeper) -> None:
+        self._account = account
+        self._keeper = keeper
+        self._frames: deque[PrivateFrame] = deque()
+        self._scheduled = False
+        self.schedule: Callable[[Callable[[], None]], None] = lambda call: call()
+        """Runs a callable soon; set to the loop's call_soon so that pushes that came together are one commit."""
+
+    def hear(self, frame: PrivateFrame) -> None:
+        """Take a push; it is processed at the end of the loop's turn together with its neighbours."""
+        self._frames.append(frame)
+        if not self._scheduled:
+            self._scheduled = True
+            self.schedule(self.work)
+
+    def work(self) -> None:
+        """Process the pushes that wait, in order, in one commit."""
+        self._scheduled = False
+        frames, self._frames = list(self._frames), deque()
+        account = self._account
+        try:
+            with account.journal.transaction():
+                for frame in frames:
+                    self._take(frame)
+        except EnvironmentFault as error:
+            _log.error("journal.refused", error=str(error))
+            account.books.load(account.journal.fills(), account.journal.funding())
+            account.halt_in_memory(f"the journal cannot be written: {error}")
+            self._keeper.request("journal")
+        if frames:
+            account.activity.frames = max((f.count for f in frames), default=0) or account.activity.frames
+            account.activity.changed()
+
+    def forget(self) -> None:
+        """Begin to count anew: the private socket was opened anew."""
+        self._frames.clear()
+        self._account.activity.frames = 0
+
+    def take_trades(self, trades: Iterable[Trade]) -> int:
+        """Book executions, each once; return how many were new."""
+        account, new = self._account, 0
+        with account.journal.transaction():
+            for trade in trades:
+                if account.instrument(trade.symbol) is not None and not account.journal.has_trade(trade.trade_id):
+                    new += self._book(trade)
+        account.activity.changed()
+        return new
+
+    def take_funding(self, bills: Iterable[FundingBill]) -> None:
+        """Share out funding payments to the books by their size."""
+        with self._account.journal.transaction():
+            for bill in bills:
+                if not self._account.journal.has_funding(bill.funding_id):
+                    self._pay(bill)
+
+    # one push -------------------------------------------------------------------------------------------------------
+
+    def _take(self, frame: PrivateFrame) -> None:
+        account = self._account
+        for order in frame.orders:
+            account.learn(order)
+        for plan in frame.plans:
+            self._keeper.hear(plan)
+        self.take_trades(frame.trades)
+        if frame.positions is not None:
+            account.positions = {position.symbol: position.size for position in frame.positions if position.size}
+        if frame.balance is not None:
+            account.balance = frame.balance
+
+    def _book(self, trade: Trade) -> int:
+        account = self._account
+        bot, role = self._owner(trade)
+        if role is Role.LIQUIDATION:
+            return self._share_out(trade)
+        done = account.take(trade, bot=bot, role=role)
+        if bot == EXTERNAL:
+            _log.warning("fill.external", symbol=trade.symbol, size=str(trade.size), order_id=trade.order_id)
+        return int(done)
+
+    def _owner(self, trade: Trade) -> tuple[str, Role]:
+        """Tell whose execution it is: by client id, by order id, by the plan that fired."""
+        journal = self._account.journal
+        order = journal.order(trade.client_id) if trade.client_id else None
+        order = order or journal.by_order_id(trade.order_id)
+        if order is not None:
+            return order.bot, order.role
+        plan = journal.plan(trade.client_id, trade.order_id)
+        if plan is not None:
+            return plan.bot, ROLE_OF_PLAN.get(PlanKind(plan.kind), Role.STOP)
+        if trade.forced:
+            return str(EXTERNAL), Role.LIQUIDATION
+        fired = self._keeper.fired_for(trade)
+        return fired if fired is not None else (str(EXTERNAL), Role.EXTERNAL)
+
+    def _share_out(self, trade: Trade) -> int:
+        """Book a liquidation on the bots whose side it closes, by their size."""
+        account = self._account
+        sizes = {bot: size for bot, size in account.books.open(trade.symbol).items() if size * trade.side.sign < 0}
+        step = account.require_instrument(trade.symbol).size_step
+        parts = share(trade.size, {bot: abs(size) for bot, size in sizes.items()}, step)
+        done = 0
+        for bot, part in parts.items():
+            suffix = f"/{bot}" if len(parts) > 1 else ""
+            done += account.take(trade, bot=bot, role=Role.LIQUIDATION, suffix=suffix, size=part)
+        account.halt_entries(f"the venue liquidated {trade.size} {trade.symbol}")
+        return done
+
+    def _pay(self, bill: FundingBill) -> None:
+        parts = share(bill.amount, self._account.books.open(bill.symbol), _CENT)
+        for bot, amount in parts.items():
+            self._account.pay(bill, bot, amount)

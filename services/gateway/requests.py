@@ -1,0 +1,159 @@
+"""What others ask the gateway over the bus: settle (lock-step), positions, invariants, status. Answers come from venue and journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from omega.bus.messages import Scalar
+from omega.domain import OrderState
+from omega.errors import Rejected
+from services.gateway.account import Account
+from services.gateway.lookup import LookUps
+from services.gateway.market import Market
+from services.gateway.outbox import Outbox
+from services.gateway.protection import wanted
+from services.gateway.recovery import Recovery
+from services.gateway.stops import StopKeeper
+from services.gateway.venue import PlanKind, closing_side
+
+ZERO: Final = Decimal(0)
+_UNDER_WAY: Final = (OrderState.INTENT, OrderState.SENDING, OrderState.UNRESOLVED)
+
+
+class Requests:
+    """Answers for one account."""
+
+    def __init__(
+        self,
+        account: Account,
+        keeper: StopKeeper,
+        recovery: Recovery,
+        look_ups: LookUps,
+        outbox: Outbox,
+        market: Market,
+    ) -> None:
+        self._account = account
+        self._keeper = keeper
+        self._recovery = recovery
+        self._look_ups = look_ups
+        self._outbox = outbox
+        self._market = market
+
+    async def answer(self, method: str, params: Mapping[str, Scalar]) -> object:
+        """Answer one request.
+
+        Raises:
+            Rejected: there is no such method.
+        """
+        match method:
+            case "settle":
+                return await self.settle(int(params.get("frames", 0)), str(params.get("intents", "")))
+            case "positions":
+                return self.positions()
+            case "invariants":
+                return await self.invariants()
+            case "status":
+                return self.status()
+        raise Rejected(f"the gateway answers settle, positions, invariants and status, not {method!r}", kind="BUG")
+
+    async def settle(self, frames: int, intents: str) -> dict[str, object]:
+        """Wait until so many private pushes are processed, these intents have an outcome and nothing is in hand."""
+        ids = [name for name in intents.split(",") if name]
+        await self._account.activity.until(lambda: self._settled(frames, ids))
+        return {"frames": self._account.activity.frames, "unresolved": self._look_ups.count}
+
+    def positions(self) -> list[dict[str, object]]:
+        """Return every open book with its stop."""
+        found: list[dict[str, object]] = []
+        for (bot, symbol), book in sorted(self._account.books.items()):
+            if book.size:
+                size, trigger = self._keeper.stop_of(bot, symbol)
+                found.append(
+                    {
+                        "bot": bot,
+                        "symbol": symbol,
+                        "size": str(book.size),
+                        "entry": str(book.entry),
+                        "stop_size": str(size),
+                        "stop_trigger": str(trigger),
+                        "naked_s": self._keeper.naked_s(bot, symbol),
+                    }
+                )
+        return found
+
+    async def invariants(self) -> dict[str, object]:
+        """Compare journal and venue now, read over REST."""
+        account = self._account
+        await self._recovery.reconcile()
+        residuals = await self._recovery.check_positions()
+        unstopped = await self._unstopped()
+        doubled = await self._doubled()
+        return {
+            "books_equal_venue": not residuals,
+            "every_position_has_stop": not unstopped,
+            "duplicate_client_ids": len(doubled),
+            "naked_seconds_max": round(self._keeper.naked_max_s, 6),
+            "unresolved": self._look_ups.count,
+            "residuals": {symbol: str(value) for symbol, value in residuals.items()},
+            "unstopped": unstopped,
+            "doubled": doubled,
+            "venue_positions": {symbol: str(size) for symbol, size in account.positions.items()},
+            "orders": account.journal.counts(),
+            "events_waiting": len(account.journal.pending(limit=1_000)),
+            "halted": account.halt.reason,
+        }
+
+    def status(self) -> dict[str, object]:
+        """Return what is in hand."""
+        account = self._account
+        return {
+            "connected": account.venue.connected(),
+            "halted": account.halt.reason,
+            "busy": account.activity.busy(),
+            "frames": account.activity.frames,
+            "live": [order.client_id for order in account.journal.live()],
+        }
+
+    # how ------------------------------------------------------------------------------------------------------------
+
+    def _settled(self, frames: int, intents: list[str]) -> bool:
+        account = self._account
+        if account.activity.frames < frames or account.activity.busy() or not self._keeper.idle:
+            return False
+        if account.journal.in_state(*_UNDER_WAY) or not self._outbox.clear or not self._market.idle:
+            return False
+        return all((order := account.journal.by_intent(name)) and order.state not in _UNDER_WAY for name in intents)
+
+    async def _unstopped(self) -> list[str]:
+        """Return the positions whose stops at the venue do not cover them: per symbol and per bot on the net side."""
+        account = self._account
+        async with account.turns.read():
+            plans = await account.venue.plans(every=False)
+        guards = account.journal.guards()
+        found = []
+        for symbol, size in account.positions.items():
+            sizes = account.books.open(symbol)
+            own = {bot: guard for (bot, held), guard in guards.items() if held == symbol}
+            need = sum((want.size for want in wanted(sizes, own) if want.kind is PlanKind.STOP), ZERO)
+            external = abs(sizes.get("external", ZERO))
+            stops = [
+                p for p in plans if p.symbol == symbol and p.kind is PlanKind.STOP and p.side is closing_side(size)
+            ]
+            have = sum((plan.size for plan in stops), ZERO)
+            if have < need or need + external < abs(size):
+                found.append(f"{symbol}: {size} held, {have} stopped, {need} wanted")
+        return found
+
+    async def _doubled(self) -> list[str]:
+        """Return the client ids of ours that name more than one order at the venue."""
+        account, seen = self._account, dict[str, set[str]]()
+        async with account.turns.read():
+            orders = await account.venue.open_orders()
+        for symbol in account.settings.gateway.symbols:
+            async with account.turns.read():
+                orders += await account.venue.past_orders(symbol)
+        for order in orders:
+            seen.setdefault(order.client_id, set()).add(order.order_id)
+        return sorted(name for name, ids in seen.items() if name and len(ids) > 1 and account.journal.order(name))

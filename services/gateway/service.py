@@ -1,0 +1,282 @@
+"""The gateway's service: puts the parts together and gives them their life. Started by `python -m services.gateway`.
+
+One process serves one account. The journal's file lock keeps a second gateway away on this machine, the bus lease everywhere
+else; while the lease is not held entries wait, stops are guarded all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import ClassVar, Final
+
+from omega.bus.port import Bus, BusState, Lease
+from omega.config import Settings
+from omega.domain import Fill, Mode
+from omega.errors import ConfigError, Fenced, OmegaError, Rejected
+from omega.plugins import venues
+from omega.resilience import retry_read
+from omega.runtime import BaseService
+from services.gateway.account import Account
+from services.gateway.classify import RefusalKind
+from services.gateway.commands import Commands
+from services.gateway.exchange_service import ExchangeService, flatten
+from services.gateway.journal import Journal
+from services.gateway.listening import Ears
+from services.gateway.lookup import LookUps
+from services.gateway.market import Market
+from services.gateway.orderpath import OrderPath
+from services.gateway.outbox import Outbox
+from services.gateway.private import PrivateSide
+from services.gateway.recovery import Recovery
+from services.gateway.requests import Requests
+from services.gateway.rows import JournalOrder
+from services.gateway.status import StatusTeller
+from services.gateway.stops import StopKeeper
+from services.gateway.turns import Turns
+from services.gateway.venue import Venue, VenueOptions
+
+LEASE_TTL_S: Final = 5.0
+_RETAKE_S: Final = 5.0
+_SLOW_S: Final = 1.0
+_PRUNE_S: Final = 600.0
+
+
+class GatewayService(BaseService):
+    """One exchange account: market data, orders, stops, books."""
+
+    name: ClassVar[str] = "gateway"
+
+    def __init__(self, *, settings: Settings, bus: Bus) -> None:
+        super().__init__(settings=settings, bus=bus)
+        switches(settings)
+        self._lease: Lease | None = None
+        journal = Journal(settings.gateway.journal)
+        turns = Turns(settings.trading.venue, settings.gateway, self.metrics)
+        venue = open_venue(settings)
+        self.account = Account(settings=settings, journal=journal, venue=venue, metrics=self.metrics, turns=turns)
+        self.keeper = StopKeeper(self.account)
+        self.look_ups = LookUps(self.account)
+        self.private = PrivateSide(self.account, self.keeper)
+        self.market = Market(self.account, bus, self.keeper)
+        self.path = OrderPath(self.account, bus, self.look_ups, leased=self.leased)
+        self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
+        self.outbox = Outbox(journal, bus, self.account.activity)
+        self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
+        self.commands = Commands(self.account, bus, self.exchange)
+        self.requests = Requests(self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market)
+        self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
+        self._connect()
+
+    def leased(self) -> bool:
+        """Tell whether this process may open positions."""
+        return self._lease is not None and self._lease.held
+
+    # life -----------------------------------------------------------------------------------------------------------
+
+    async def on_initialize(self) -> None:
+        """Open journal and venue and recover: before that the gateway is not ready."""
+        loop = asyncio.get_running_loop()
+        self.private.schedule = lambda call: loop.call_soon(call)
+        self.account.journal.open()
+        self.account.load()
+        self.keeper.load()
+        self.serve_http("POST", "/kill", self.commands.kill)
+        await self.account.venue.start(Ears(self.market, self.private, self.recovery.request))
+        await self._refuse_withdrawal()
+        await self._set_leverage()
+        self._lease = await self.bus.lease(self._lease_name(), ttl_s=LEASE_TTL_S)
+        await self.recovery.start()
+        await retry_read(self.market.warm_up, within_s=60.0)
+
+    async def on_start(self) -> None:
+        """Spawn every task."""
+        self.spawn("outbox", self.outbox.run)
+        self.spawn("stops", self.keeper.run)
+        self.spawn("bars", self.market.run_bars)
+        self.spawn("quotes", self.market.run_quotes)
+        self.spawn("gaps", self.market.run_gaps)
+        self.spawn("reconcile", self.recovery.run)
+        self.spawn("intents", self.path.run)
+        self.spawn("commands", self.commands.run)
+        self.spawn("requests", lambda: self._serve())
+        self.spawn("status", self.status.run)
+        self.spawn("lease", self._keep_lease)
+        self.spawn("housekeeping", self._housekeep)
+        gc.collect()
+        gc.freeze()
+
+    async def on_drain(self) -> None:
+        """Let the sends in hand end and the bus have every event; stops stay at the venue."""
+        await self.path.drain()
+        if self.bus.state() is BusState.CONNECTED:
+            await self.outbox.flush()
+            self.outbox.settle()
+
+    async def on_stop(self) -> None:
+        """Close venue and journal."""
+        await self.look_ups.close()
+        await self.account.venue.close()
+        if self._lease is not None:
+            await self._lease.release()
+        self.account.journal.close()
+
+    def readiness(self) -> tuple[bool, str]:
+        """Tell whether the account is recovered, connected and warm."""
+        if not self.recovery.complete:
+            return False, "recovery has not completed"
+        if not self.account.venue.connected():
+            return False, "the private session of the venue is not subscribed"
+        if not self.market.warm:
+            return False, "the bars have no history yet"
+        return True, ""
+
+    async def on_config(self, old: Settings, new: Settings) -> None:
+        """Take changed limits and rates; keys and addresses need a restart."""
+        switches(new)
+        if old.gateway != new.gateway:
+            self.account.turns.configure(new.gateway)
+        self.account.settings = new
+
+    def details(self) -> Mapping[str, str | int | float | bool]:
+        """Return what the heartbeat says."""
+        return {
+            "account": self.account.name,
+            "halted": self.account.halt.active,
+            "connected": self.account.venue.connected(),
+            "unresolved": self.look_ups.count if self.recovery.complete else 0,
+        }
+
+    def update_metrics(self) -> None:
+        """Bring the gauges up to date."""
+        super().update_metrics()
+        if self.recovery.complete:
+            self.status.update_metrics()
+
+    # putting together -----------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.account.on_fill = self._filled
+        self.keeper.close_out = self._close_out
+        self.look_ups.on_trades = self.private.take_trades
+        self.path.on_refusal = self._refused
+
+    def _filled(self, fill: Fill) -> None:
+        self.keeper.request(f"fill {fill.trade_id}")
+        self.status.soon()
+
+    async def _close_out(self, bot: str, symbol: str, size: Decimal, reason: str) -> None:
+        """Close a part of a book that no venue stop can; once at a time."""
+        if not any(order.bot == bot for order in self.account.reserved(symbol)):
+            await self.path.close_out(flatten(self.account, bot, symbol, size, reason))
+
+    def _refused(self, kind: RefusalKind, order: JournalOrder) -> None:
+        if kind is RefusalKind.RATE:
+            self.account.turns.slow_down(_SLOW_S)
+        if kind is RefusalKind.FUNDS:
+            self.recovery.request()
+        self.logger.info("refusal.handled", kind=kind.value, client_id=order.client_id)
+
+    # tasks ----------------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        await self.bus.serve(self.name, self.requests.answer)
+
+    async def _keep_lease(self) -> None:
+        """Take the lease again when the server has lost it; end when another gateway has it.
+
+        Raises:
+            Fenced: another gateway owns the account.
+        """
+        while True:
+            await asyncio.sleep(0.5)
+            if self.leased() or self.bus.state() is not BusState.CONNECTED:
+                continue
+            try:
+                async with asyncio.timeout(LEASE_TTL_S + _RETAKE_S):
+                    self._lease = await self.bus.lease(self._lease_name(), ttl_s=LEASE_TTL_S)
+            except TimeoutError:
+                raise Fenced(f"another gateway owns {self._lease_name()}; this one stops") from None
+            self.logger.warning("lease.retaken", lease=self._lease_name(), epoch=self._lease.epoch)
+
+    async def _housekeep(self) -> None:
+        while True:
+            await asyncio.sleep(_PRUNE_S)
+            self.account.journal.prune()
+
+    def _lease_name(self) -> str:
+        return f"gateway:{self.account.venue_name}:{self.account.name}"
+
+    async def _refuse_withdrawal(self) -> None:
+        """Refuse keys that could move money away; in live mode also those whose rights cannot be read.
+
+        Raises:
+            ConfigError: the key may withdraw.
+        """
+        live = self.settings.trading.mode is Mode.LIVE
+        try:
+            may = await self.account.venue.may_withdraw()
+        except (Rejected, OmegaError) as error:
+            if live:
+                raise ConfigError(
+                    f"the key's rights cannot be read, so it is not used in live mode: {error}"
+                ) from error
+            return
+        if may:
+            raise ConfigError(
+                f"the key of {self.account.venue_name}/{self.account.name} may withdraw; make one that may only read and trade"
+            )
+
+    async def _set_leverage(self) -> None:
+        for symbol in self.settings.gateway.symbols:
+            await retry_read(lambda s=symbol: self.exchange.set_leverage(s, self.settings.trading.max_leverage))  # type: ignore[misc]
+
+
+def switches(settings: Settings) -> None:
+    """Check the three switches of live mode.
+
+    Raises:
+        ConfigError: live mode is asked for and a switch is off, or the addresses are not the venue's own.
+    """
+    trading, gateway = settings.trading, settings.gateway
+    if trading.mode is not Mode.LIVE:
+        return
+    off = []
+    if trading.account not in trading.live_accounts:
+        off.append(f"trading.live_accounts does not name {trading.account}")
+    if not trading.confirmed_limits:
+        off.append("trading.confirmed_limits is false")
+    if gateway.rest_url or gateway.ws_url:
+        off.append("gateway.rest_url or ws_url is set")
+    if off:
+        raise ConfigError(f"live mode is not switched on: {'; '.join(off)}. Set all of them, or trading.mode: paper")
+
+
+def open_venue(settings: Settings) -> Venue:
+    """Return the adapter that `trading.venue` names, not started yet.
+
+    Raises:
+        ConfigError: there is no such venue, or its keys are missing.
+    """
+    trading, gateway = settings.trading, settings.gateway
+    venues.discover()
+    adapter = venues.get(trading.venue).adapter
+    secrets = {name: getattr(gateway, name).get_secret_value() for name in ("api_key", "api_secret", "passphrase")}
+    missing = [f"gateway.{name}" for name, value in secrets.items() if not value]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} missing: put each into a file of its own in OMEGA_SECRETS_DIR")
+    options = VenueOptions(
+        account=trading.account,
+        rest_url=gateway.rest_url,
+        ws_url=gateway.ws_url,
+        timeout_ms=gateway.timeout_ms,
+        symbols=tuple(gateway.symbols),
+        timeframes=tuple(gateway.timeframes),
+        sandbox=trading.mode is not Mode.LIVE and not gateway.rest_url,
+        recycle_s=gateway.recycle_s,
+        **secrets,
+    )
+    opened: Venue = adapter(options)
+    return opened

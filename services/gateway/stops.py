@@ -1,0 +1,348 @@
+"""The stop as a resource: every position has its reduce-only stop at the venue, of its size, once. The stop keeper sees to it.
+
+It looks after every fill, stop event and reconnect and on a timer, reads what stands, adopts the children of presets, and brings
+what stands to what should (`protection`): raised first, lowered after. What the venue cannot carry it watches itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+import structlog
+
+from omega.bus.messages import StopEvent, StopState
+from omega.domain import EXTERNAL, Role, client_id
+from omega.errors import OmegaError, Rejected, Unresolved
+from omega.resilience import Lane
+from services.gateway.account import Account
+from services.gateway.protection import Deed, Wanted, adopt, covered, deeds, unwatched, wanted
+from services.gateway.rows import JournalPlan
+from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
+
+ZERO: Final = Decimal(0)
+_PASSES: Final = 4
+_RETRY_S: Final = 0.25
+
+_log = structlog.get_logger(__name__)
+
+
+class StopKeeper:
+    """Keeps the stops of one account."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._wake = asyncio.Event()
+        self._busy = False
+        self._why = ""
+        self._plans: dict[str, PlanOrder] = {}
+        self._naked_since: dict[tuple[str, str], float] = {}
+        self._fired: deque[PlanOrder] = deque(maxlen=32)
+        self._naked_max = 0.0
+        self.close_out: Callable[[str, str, Decimal, str], Awaitable[None]] | None = None
+        """Closes a bot's part of a position: (bot, symbol, signed size, reason); set by the service."""
+
+    # what others ask ------------------------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is left to look at."""
+        return not self._busy and not self._wake.is_set()
+
+    def request(self, why: str) -> None:
+        """Ask for a look, soon."""
+        self._why = why
+        self._wake.set()
+
+    def naked_s(self, bot: str, symbol: str) -> float:
+        """Return for how long a position has been without its whole stop."""
+        since = self._naked_since.get((bot, symbol))
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def naked_max_s(self) -> float:
+        """The longest time that any position has been without its whole stop."""
+        return max([self._naked_max, *(self.naked_s(*key) for key in self._naked_since)])
+
+    def stop_of(self, bot: str, symbol: str) -> tuple[Decimal, Decimal]:
+        """Return size and trigger of a bot's live stops, as last read."""
+        owners = self._owners()
+        mine = [
+            plan
+            for plan in self._plans.values()
+            if plan.kind is PlanKind.STOP and plan.symbol == symbol and owners.get(plan.order_id) == bot
+        ]
+        return sum((plan.size for plan in mine), ZERO), mine[0].trigger if mine else ZERO
+
+    def load(self) -> None:
+        """Take the longest naked time of former lives from the journal."""
+        self._naked_max = float(self._account.journal.get("naked_s_max", "0"))
+
+    # what is heard --------------------------------------------------------------------------------------------------
+
+    def hear(self, plan: PlanOrder) -> None:
+        """Take a push about a trigger order."""
+        known = self._account.journal.plan(plan.client_id, plan.order_id)
+        if plan.live:
+            self._plans[plan.order_id] = plan
+        else:
+            self._plans.pop(plan.order_id, None)
+            if plan.fired:
+                self._fired.append(plan)
+            if known is not None and known.live:
+                self._gone(known, plan)
+        self.request("plan")
+
+    def fired_for(self, trade: Trade) -> tuple[str, Role] | None:
+        """Return bot and role for an execution of a stop that fired before it was written down as anybody's."""
+        for plan in reversed(self._fired):
+            same = plan.client_id == trade.client_id or plan.size == trade.size
+            if plan.symbol == trade.symbol and plan.side is trade.side and same:
+                bot = self._guarded_by(plan)
+                if bot:
+                    return bot, ROLE_OF_PLAN.get(plan.kind, Role.STOP)
+        return None
+
+    def _guarded_by(self, plan: PlanOrder) -> str:
+        """Return the bot whose guard has this trigger and whose position this plan closes."""
+        known = self._account.journal.plan(plan.client_id, plan.order_id)
+        if known is not None:
+            return known.bot
+        books = self._account.books
+        for (bot, symbol), guard in sorted(self._account.journal.guards().items()):
+            closes = books.book(bot, symbol).size * plan.side.sign < 0
+            if symbol == plan.symbol and closes and plan.trigger in {guard.stop, guard.target}:
+                return bot
+        return ""
+
+    # the look -------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look whenever asked, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._busy = True
+            try:
+                await self.look()
+            except OmegaError as error:
+                _log.warning("stops.not_read", why=str(error)[:200])
+                self._wake.set()
+                await asyncio.sleep(_RETRY_S)
+            finally:
+                self._busy = False
+                self._account.activity.changed()
+
+    async def look(self, *, every: bool = False) -> None:
+        """Read what stands, adopt, and do what is missing, until nothing is.
+
+        Raises:
+            TransientError: the venue did not answer; ask again.
+        """
+        for _ in range(_PASSES):
+            self._wake.clear()
+            await self._read(every=every)
+            symbols = sorted(self._account.books.symbols() | {plan.symbol for plan in self._plans.values()})
+            done = [await self._mend(symbol) for symbol in symbols]
+            if not any(done) and not self._wake.is_set():
+                return
+
+    async def _read(self, *, every: bool) -> None:
+        async with self._account.turns.read(Lane.STOP):
+            plans = await self._account.venue.plans(every=every)
+        now = {plan.order_id: plan for plan in plans}
+        others = {} if every else {k: p for k, p in self._plans.items() if p.kind is PlanKind.OTHER and k not in now}
+        self._plans = {**others, **now}
+        for known in self._account.journal.live_plans():
+            if known.order_id and known.order_id not in self._plans:
+                self._gone(known, None)
+            elif not known.order_id:
+                self._resolve(known)
+
+    def _resolve(self, known: JournalPlan) -> None:
+        """Settle a stop whose placing was not answered: it stands, or it does not count."""
+        found = next((plan for plan in self._plans.values() if plan.client_id == known.client_id), None)
+        if found is None:
+            self._account.journal.put_plan(replace(known, live=False))
+        else:
+            self._own(known.bot, found)
+
+    async def _mend(self, symbol: str) -> bool:
+        """Adopt and do the deeds of one symbol; True when something changed at the venue."""
+        account = self._account
+        if account.instrument(symbol) is None:
+            return False
+        sizes, net, wants = self._wishes(symbol)
+        plans = [plan for plan in self._plans.values() if plan.symbol == symbol]
+        for order_id, bot in adopt(wants, plans, self._owners(), net).items():
+            self._own(bot, self._plans[order_id])
+        todo = deeds(wants, plans, self._owners(), external=sizes.get(str(EXTERNAL), ZERO), net=net)
+        self._measure(symbol, sizes, wants)
+        changed = False
+        for deed in todo:
+            changed |= await self._do(symbol, deed, net)
+        return changed
+
+    def _wishes(self, symbol: str) -> tuple[dict[str, Decimal], Decimal, list[Wanted]]:
+        sizes = self._account.books.open(symbol)
+        guards = {bot: guard for (bot, held), guard in self._account.journal.guards().items() if held == symbol}
+        return sizes, self._account.books.net(symbol), wanted(sizes, guards)
+
+    # deeds ----------------------------------------------------------------------------------------------------------
+
+    async def _do(self, symbol: str, deed: Deed, net: Decimal) -> bool:
+        try:
+            async with self._account.turns.order(Lane.STOP):
+                if deed.plan is None:
+                    await self._place(symbol, deed, net)
+                elif deed.size:
+                    await self._resize(deed, deed.plan)
+                else:
+                    await self._cancel(deed, deed.plan)
+        except Rejected as error:
+            _log.warning("stop.refused", bot=deed.bot, symbol=symbol, why=str(error)[:300])
+            return await self._unplaceable(symbol, deed, error)
+        except Unresolved as error:
+            _log.warning("stop.unresolved", bot=deed.bot, symbol=symbol, why=str(error)[:300])
+        return True
+
+    async def _place(self, symbol: str, deed: Deed, net: Decimal) -> None:
+        """Place a stop of the next generation: journalled before it is sent."""
+        account = self._account
+        guard = account.journal.guard(deed.bot, symbol)
+        if guard is None:
+            return
+        stop = deed.kind is PlanKind.STOP
+        name = client_id(f"{deed.bot}:{symbol}:{guard.generation + 1}", prefix="s" if stop else "t")
+        plan = JournalPlan(name, "", deed.bot, symbol, deed.kind.value, deed.size, deed.trigger, live=True)
+        with account.journal.transaction():
+            account.journal.put_guard(replace(guard, generation=guard.generation + 1))
+            account.journal.put_plan(plan)
+        request = PlanRequest(name, symbol, closing_side(net), deed.size, deed.trigger, deed.kind)
+        try:
+            ack = await account.venue.place_plan(request)
+        except Rejected:
+            account.journal.put_plan(replace(plan, live=False))
+            raise
+        with account.journal.transaction():
+            account.journal.put_plan(replace(plan, order_id=ack.order_id))
+            if stop:
+                self._tell(replace(plan, order_id=ack.order_id), StopState.PLACED)
+        _log.info("stop.placed", bot=deed.bot, symbol=symbol, size=str(deed.size), trigger=str(deed.trigger))
+
+    async def _resize(self, deed: Deed, plan: PlanOrder) -> None:
+        account = self._account
+        await account.venue.resize_plan(plan, deed.size)
+        known = account.journal.plan(plan.client_id, plan.order_id)
+        if known is not None:
+            moved = replace(known, size=deed.size)
+            with account.journal.transaction():
+                account.journal.put_plan(moved)
+                if plan.kind is PlanKind.STOP:
+                    self._tell(moved, StopState.MOVED)
+        _log.info("stop.resized", bot=deed.bot, symbol=plan.symbol, before=str(plan.size), after=str(deed.size))
+
+    async def _cancel(self, deed: Deed, plan: PlanOrder) -> None:
+        account = self._account
+        done = await account.venue.cancel_plan(plan)
+        known = account.journal.plan(plan.client_id, plan.order_id)
+        if done and known is not None and known.live:
+            with account.journal.transaction():
+                account.journal.put_plan(replace(known, live=False))
+                if plan.kind is PlanKind.STOP:
+                    self._tell(known, StopState.REMOVED)
+        _log.info("stop.cancelled", bot=deed.bot, symbol=plan.symbol, size=str(plan.size), confirmed=done)
+
+    async def _unplaceable(self, symbol: str, deed: Deed, error: Rejected) -> bool:
+        """A stop on the wrong side of the price is a stop that should have fired: close that part now."""
+        if deed.plan is not None or deed.kind is not PlanKind.STOP or self.close_out is None:
+            return False
+        price, net = self._account.price(symbol), self._account.books.net(symbol)
+        if price and (price - deed.trigger) * (1 if net > 0 else -1) <= 0:
+            signed = deed.size if net > 0 else -deed.size
+            await self.close_out(
+                deed.bot, symbol, signed, f"the stop {deed.trigger} lies behind the price: {error.code}"
+            )
+        return False
+
+    # the watch over what the venue cannot carry -----------------------------------------------------------------------
+
+    async def watch(self, symbol: str, low: Decimal, high: Decimal) -> None:
+        """Close the parts whose stop or target the price has touched and that no stop at the venue carries."""
+        sizes, _, wants = self._wishes(symbol)
+        for bot, part in unwatched(sizes, wants).items():
+            guard = self._account.journal.guard(bot, symbol)
+            if guard is None or self.close_out is None:
+                continue
+            long = part > 0
+            stopped = guard.stop is not None and (low <= guard.stop if long else high >= guard.stop)
+            reached = guard.target is not None and (high >= guard.target if long else low <= guard.target)
+            if stopped or reached:
+                await self.close_out(bot, symbol, part, "stop" if stopped else "target")
+
+    # book-keeping ---------------------------------------------------------------------------------------------------
+
+    def _owners(self) -> Mapping[str, str]:
+        return {plan.order_id: plan.bot for plan in self._account.journal.live_plans() if plan.order_id}
+
+    def _own(self, bot: str, plan: PlanOrder) -> None:
+        """Write down that a trigger order at the venue is this bot's."""
+        mine = JournalPlan(
+            plan.client_id, plan.order_id, bot, plan.symbol, plan.kind.value, plan.size, plan.trigger, live=True
+        )
+        with self._account.journal.transaction():
+            self._account.journal.put_plan(mine)
+            if plan.kind is PlanKind.STOP:
+                self._tell(mine, StopState.PLACED)
+
+    def _gone(self, known: JournalPlan, told: PlanOrder | None) -> None:
+        """Write down that a stop is no longer there, and why as far as it is known."""
+        account = self._account
+        with account.journal.transaction():
+            account.journal.put_plan(replace(known, live=False))
+            if known.kind != PlanKind.STOP.value:
+                return
+            held = account.books.book(known.bot, known.symbol).size
+            fired = told is not None and told.fired
+            self._tell(known, StopState.FIRED if fired else StopState.MISSING if held else StopState.REMOVED)
+
+    def _tell(self, plan: JournalPlan, state: StopState) -> None:
+        account = self._account
+        event = StopEvent(
+            bot=plan.bot,
+            venue=account.venue_name,
+            account=account.name,
+            symbol=plan.symbol,
+            size=plan.size,
+            trigger=plan.trigger,
+            state=state,
+            client_id=plan.client_id,
+            order_id=plan.order_id,
+            ts_ns=account.clock(),
+        )
+        account.journal.emit(f"stop:{plan.client_id}:{state.value}:{plan.size.normalize()}", event)
+
+    def _measure(self, symbol: str, sizes: Mapping[str, Decimal], wants: list[Wanted]) -> None:
+        """Start the clock of every position that this look finds without its whole stop, stop those of the others."""
+        need = {want.bot: want.size for want in wants if want.kind is PlanKind.STOP}
+        plans = [plan for plan in self._plans.values() if plan.symbol == symbol]
+        owners = self._owners()
+        for bot in {*sizes, *(bot for bot, held in self._naked_since if held == symbol)} - {str(EXTERNAL)}:
+            self._clock(bot, symbol, naked=covered(bot, plans, owners) < need.get(bot, ZERO))
+
+    def _clock(self, bot: str, symbol: str, *, naked: bool) -> None:
+        gauge = self._account.metrics.gauge
+        gauge("stop_present").labels(bot, symbol).set(not naked)
+        if naked:
+            self._naked_since.setdefault((bot, symbol), time.monotonic())
+        else:
+            lasted = self.naked_s(bot, symbol)
+            self._naked_since.pop((bot, symbol), None)
+            if lasted > self._naked_max:
+                self._naked_max = lasted
+                self._account.journal.put("naked_s_max", repr(lasted))
+        gauge("naked_seconds").labels(bot, symbol).set(self.naked_s(bot, symbol))

@@ -1,0 +1,101 @@
+"""Recorded wire cases of the venue, and clients to read them with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import ccxt.pro as ccxtpro
+import pytest
+
+REST = "spot mix user p2p broker margin common tax convert copy earn uta".split()
+RECORDED = Path(os.environ.get("OMEGA_SHARED_DATA") or Path(__file__).parents[4] / "shared" / "data") / "bitget"
+
+
+def recorded(name: str) -> list[dict[str, Any]]:
+    """The cases of a file; empty when the recordings are not there (`present` says so loudly)."""
+    path = RECORDED / name
+    if not path.is_file():
+        return []
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    return whole if isinstance(whole, list) else next(v for v in whole.values() if isinstance(v, list))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for fixture, name in (
+        ("rest_case", "rest_cases.json"),
+        ("known_case", "recorded_cases.json"),
+        ("ws_case", "ws_cases.json"),
+    ):
+        if fixture in metafunc.fixturenames:
+            cases = recorded(name) or [None]
+            metafunc.parametrize(fixture, cases, ids=[case["id"] if case else "absent" for case in cases])
+
+
+@pytest.fixture(autouse=True)
+def present() -> None:
+    if not RECORDED.is_dir():
+        pytest.skip(
+            f"recorded wire cases are absent: {RECORDED} (set OMEGA_SHARED_DATA to the folder that holds bitget/)"
+        )
+
+
+@pytest.fixture
+def raw_markets() -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads((RECORDED / "markets.json").read_text(encoding="utf-8"))
+    return whole
+
+
+@pytest.fixture
+def samples() -> list[dict[str, Any]]:
+    return [sample for sample in recorded("samples.json") if sample["scope"] == "v2"]
+
+
+def config(url: str, ws_url: str) -> dict[str, Any]:
+    ws = {name: f"{ws_url}/v2/ws/{name}" for name in ("public", "private", "utaPublic", "utaPrivate")}
+    return {
+        "apiKey": "demo-key",
+        "secret": "demo-secret",
+        "password": "demo-pass",
+        "timeout": 5000,
+        "urls": {"api": {**dict.fromkeys(REST, url), "ws": ws, "demo": ws}},
+        "options": {"uta": False, "defaultType": "swap", "fetchMarkets": {"types": ["swap", "spot"]}},
+        "enableRateLimit": False,
+    }
+
+
+@pytest.fixture
+def make_client() -> Callable[..., Any]:
+    @contextlib.asynccontextmanager
+    async def make(url: str, ws_url: str) -> AsyncIterator[Any]:
+        client = ccxtpro.bitget(config(url, ws_url))
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    return make
+
+
+@pytest.fixture
+async def offline(raw_markets: dict[str, Any], make_client: Any) -> AsyncIterator[Any]:
+    """A client whose transport is a function: the recorded markets for load_markets, then whatever `answer` holds."""
+    swaps = [*raw_markets["swap"].values(), raw_markets["swap_2025_06"]["SOL/USDT:USDT"]]
+
+    async def markets(url: str, *_rest: Any, **_more: Any) -> Any:
+        data: list[Any] = []
+        if "spot/public/symbols" in url:
+            data = list(raw_markets["spot"].values())
+        elif "mix/market/contracts" in url:
+            quote = {"USDT-FUTURES": "USDT", "COIN-FUTURES": "USD"}.get(url.rpartition("productType=")[2])
+            data = [raw for raw in swaps if raw["quoteCoin"] == quote]
+        return {"code": "00000", "msg": "success", "requestTime": 1, "data": data}
+
+    async with make_client("http://offline", "ws://offline") as client:
+        client.fetch = markets
+        await client.load_markets()
+        yield client

@@ -1,0 +1,125 @@
+"""Bad input: one paragraph that says what to do, the exit status of the design, and nothing half done."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+Omega = Callable[..., subprocess.CompletedProcess[str]]
+USAGE, ENVIRONMENT = 2, 3
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """One paragraph on stderr, no traceback, nothing on stdout, the right exit status."""
+    assert done.returncode == code, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not done.stdout.strip()
+    last = [line for line in done.stderr.splitlines() if line.startswith("omega: ")]
+    assert last, done.stderr
+    for word in words:
+        assert word in done.stderr, (word, done.stderr)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A copy of the configuration to spoil."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    return tmp_path / "config"
+
+
+def test_up_unknown_config_key_names_file_line_and_nearest(omega: Omega, config: Path) -> None:
+    path = config / "base.yaml"
+    path.write_text(path.read_text() + "\nledger:\n  bacth: 3\n")
+
+    done = omega("up", "--bars", "1", OMEGA_CONFIG_DIR=str(config))
+
+    refused(done, USAGE, "base.yaml", "bacth", "batch")
+
+
+def test_up_unknown_bot_lists_the_known_ones(omega: Omega) -> None:
+    refused(omega("up", "--bots", "nobody"), USAGE, "nobody", "fib-btc")
+
+
+def test_up_unknown_speed_says_what_to_write(omega: Omega) -> None:
+    refused(omega("up", "--speed", "fast"), USAGE, "lockstep")
+
+
+@pytest.mark.slow
+def test_up_wrong_symbol_names_it_and_the_known_ones(omega: Omega, config: Path) -> None:
+    for path in (config / "bots").glob("*.yaml"):
+        path.write_text(path.read_text().replace("BTC-USDT.P", "DOGE-USDT.P"))
+
+    done = omega("up", "--bars", "1", "--speed", "lockstep", OMEGA_CONFIG_DIR=str(config))
+
+    refused(done, USAGE, "DOGE-USDT.P", "BTC-USDT.P")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["nan", "gap"])
+def test_up_broken_candle_file_names_row_and_column(fault: str, omega: Omega, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    path = tmp_path / "data" / "candles" / "BTCUSDT-1m.parquet"
+    table = pq.read_table(path)
+    if fault == "nan":
+        column = table.column("high").to_pylist()
+        column[500] = float("nan")
+        table = table.set_column(table.schema.get_field_index("high"), "high", pa.array(column))
+    else:
+        table = pa.concat_tables([table.slice(0, 500), table.slice(510)])
+    pq.write_table(table, path)
+
+    done = omega("up", "--bars", "1", "--speed", "lockstep", "--data", str(tmp_path / "data"))
+
+    refused(done, USAGE, "BTCUSDT-1m.parquet", "500")
+
+
+def test_up_redis_that_does_not_answer_says_what_to_do(omega: Omega) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"redis://:secret-word@127.0.0.1:{closed.getsockname()[1]}/0"
+        done = omega("up", "--bars", "1", OMEGA_REDIS_URL=url)
+
+    refused(done, ENVIRONMENT, "127.0.0.1")
+    assert "secret-word" not in done.stderr
+
+
+def test_up_live_mode_without_switches_is_refused(omega: Omega) -> None:
+    done = omega("up", "--bars", "1", OMEGA_ENV="live", OMEGA_TRADING__MODE="live")
+
+    refused(done, USAGE, "live_accounts", "confirmed_limits")
+
+
+def test_up_unwritable_home_says_so(omega: Omega, tmp_path: Path) -> None:
+    """A home that cannot be written is found before anything is started."""
+    (tmp_path / "file").write_text("in the way")
+
+    refused(omega("up", "--bars", "1", "--home", str(tmp_path / "file" / "run")), ENVIRONMENT, "cannot write")
+
+
+def test_simulator_port_in_use_says_which(tmp_path: Path) -> None:
+    """A taken port is one sentence and status 3."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "services.simulator", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == ENVIRONMENT, done.stderr
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr

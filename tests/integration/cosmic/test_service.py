@@ -1,0 +1,147 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from omega.bus import BarClosed, MemoryBus
+from omega.config import Cosmic, Environment, Factor, Monitoring, Settings
+from omega.domain import MINUTE_NS, Bar, Reading, from_iso
+from omega.errors import Denied
+from services.cosmic import CosmicFactorService
+
+REPLAY_NS = from_iso("2025-07-18T03:30:00Z")
+STATION_NS = from_iso("2025-07-18T04:45:00Z")
+
+
+def settings(**cosmic: object) -> Settings:
+    return Settings(
+        environment=Environment(instance="cosmic"),
+        monitoring=Monitoring(drain_s=3.0, heartbeat_s=0.1),
+        cosmic=Cosmic(table_hours=72, publish_s=0.1, **cosmic),
+    )
+
+
+@asynccontextmanager
+async def living(bus: MemoryBus, **cosmic: object) -> AsyncIterator[CosmicFactorService]:
+    service = CosmicFactorService(settings=settings(**cosmic), bus=bus.peer("cosmic"))
+    await service.initialize()
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.shutdown()
+
+
+def bar(ts_ns: int) -> BarClosed:
+    return BarClosed("bitget", "BTC-USDT.P", "1m", Bar(ts_ns, 1.0, 2.0, 0.5, 1.5, 10.0), ts_ns)
+
+
+async def replay_until(bus: MemoryBus, stream: AsyncIterator, wanted: str, *, start_ns: int) -> list[Reading]:
+    """Close bar after bar, ten minutes apart, until a reading with this label comes."""
+    seen: list[Reading] = []
+    async with asyncio.timeout(20):
+        for step in range(40):
+            await bus.send(bar(start_ns + step * 10 * MINUTE_NS))
+            try:
+                while True:
+                    received = await asyncio.wait_for(anext(stream), 0.3)
+                    assert isinstance(received.envelope.data, Reading)
+                    seen.append(received.envelope.data)
+                    if seen[-1].label == wanted:
+                        return seen
+            except TimeoutError:
+                continue
+    return seen
+
+
+@pytest.mark.req("0.18", "1.71", "2.101")
+async def test_cosmic_wall_clock_publishes_every_factor_again_and_again():
+    bus = MemoryBus(source="test")
+    await bus.start()
+    count: dict[str, int] = {}
+
+    async with bus.follow(bus.topics.reading("moon_phase"), bus.topics.reading("mercury_retrograde")) as stream:
+        async with living(bus) as service, asyncio.timeout(20):
+            async for received in stream:
+                reading = received.envelope.data
+                assert isinstance(reading, Reading)
+                count[reading.factor] = count.get(reading.factor, 0) + 1
+                if min(count.get(name, 0) for name in ("moon_phase", "mercury_retrograde")) >= 3:
+                    break
+            factors = await service.get_current_factors()
+            assert set(factors) == {"moon_phase", "mercury_retrograde"}
+            assert 0 <= service.planetary_positions["sun"] < 360
+            assert service.get_metrics()['omega_cosmic_reading{factor="moon_phase"}'] == factors["moon_phase"].value
+    await bus.close()
+
+
+async def test_cosmic_bars_clock_shows_the_sky_of_the_replay_and_tells_of_the_turn():
+    """Mercury turns at 04:45 of the replayed day; nothing is published before the first bar."""
+    bus = MemoryBus(source="test")
+    await bus.start()
+
+    async with bus.follow(bus.topics.reading("mercury_retrograde")) as stream, living(bus, clock="bars") as service:
+        await asyncio.sleep(0.3)
+        seen = await replay_until(bus, aiter(stream), "retrograde", start_ns=REPLAY_NS)
+        assert await service.is_mercury_retrograde()
+        assert (await service.get_moon_phase())["phase"] == "last_quarter"
+        now = await service.answer("now", {})
+    await bus.close()
+
+    assert [reading.label for reading in seen[:-1]] == ["direct"] * (len(seen) - 1)
+    assert len(seen) > 1
+    assert REPLAY_NS < seen[0].as_of_ns < STATION_NS <= seen[-1].as_of_ns < STATION_NS + 70 * MINUTE_NS
+    assert now["at"].startswith("2025-07-18")
+
+
+async def test_cosmic_restarted_in_a_replay_goes_on_at_the_bar_before():
+    bus = MemoryBus(source="test")
+    await bus.start()
+    await bus.send(bar(REPLAY_NS))
+
+    async with living(bus, clock="bars") as service, asyncio.timeout(10):
+        while not service.planetary_positions:
+            await asyncio.sleep(0.01)
+        assert service.clock_ns() == REPLAY_NS + MINUTE_NS
+    await bus.close()
+
+
+async def test_cosmic_requests_over_the_bus_are_answered():
+    bus = MemoryBus(source="test")
+    await bus.start()
+
+    async with living(bus, enabled=True, factors={"moon_phase": Factor(enabled=True, weight=0.5)}):
+        at = await bus.ask("cosmic", "at", {"at": "2025-06-11T07:44:00Z"}, within_ns=10**10)
+        same = await bus.ask("cosmic", "at", {"at": str(from_iso("2025-06-11T07:44:00Z"))}, within_ns=10**10)
+        factors = await bus.ask("cosmic", "factors", within_ns=10**10)
+        positions = await bus.ask("cosmic", "positions", {"at": "2025-03-20T09:01:00Z"}, within_ns=10**10)
+        aspects = await bus.ask("cosmic", "aspects", {"at": "2025-06-15T14:36:00Z"}, within_ns=10**10)
+    await bus.close()
+
+    assert (at["moon"]["phase"], at["moon"]["next_phase"], at["mercury"]["retrograde"]) == (
+        "full",
+        "last_quarter",
+        False,
+    )
+    assert at["evidence"] == "unproven"
+    assert same["moon"] == at["moon"]
+    assert [(row["name"], row["enabled"], row["weight"]) for row in factors] == [
+        ("mercury_retrograde", False, 0.0),
+        ("moon_phase", True, 0.5),
+    ]
+    assert min(positions["degrees"]["sun"], 360 - positions["degrees"]["sun"]) < 0.001
+    assert ("jupiter", "saturn", "square") in [(one["a"], one["b"], one["name"]) for one in aspects["aspects"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("at", {"at": "soon"}), ("at", {"at": "1812-01-01"}), ("future", {}), ("at", {"at": "9" * 25})],
+)
+async def test_cosmic_wrong_question_is_denied_with_words(method: str, params: dict[str, str]):
+    bus = MemoryBus(source="test")
+    service = CosmicFactorService(settings=settings(), bus=bus)
+
+    with pytest.raises(Denied):
+        await service.answer(method, params)
+    await service.on_stop()

@@ -1,0 +1,71 @@
+"""URLs of the server: every spelling, no password in any text."""
+
+from __future__ import annotations
+
+import pytest
+
+from omega.bus import connect, masked
+from omega.bus.endpoint import Endpoint, Patience, client
+from omega.errors import ConfigError
+
+
+@pytest.mark.req("1.55", "1.56", "2.24", "2.25", "2.26")
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h:7000/3", "redis://h:7000/3"),
+        ("redis://:secret@h:7000", "redis://:***@h:7000/0"),
+        ("valkey://u:secret@h", "redis://u:***@h:6379/0"),
+        ("rediss://h/1", "rediss://h:6379/1"),
+        ("valkeys://h", "rediss://h:6379/0"),
+        ("unix:///tmp/s.sock?db=2", "unix:///tmp/s.sock?db=2"),
+        ("valkey+unix:///tmp/s.sock", "unix:///tmp/s.sock?db=0"),
+    ],
+)
+def test_endpoint_every_spelling_is_read_and_masked(url, shown):
+    endpoint = Endpoint.parse(url)
+
+    assert endpoint.shown == shown
+    assert "secret" not in repr(endpoint)
+    assert "secret" not in masked(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://h", "redis://h:0", "redis://h:70000", "redis://h/-1", "redis://:secret@h:99999"]
+)
+def test_endpoint_wrong_url_is_a_config_error_that_says_the_range(url):
+    with pytest.raises(ConfigError) as caught:
+        Endpoint.parse(url)
+
+    assert "secret" not in str(caught.value)
+
+
+async def test_client_has_retries_timeouts_and_a_bounded_pool():
+    """The trap of two constructors with two defaults: ours are explicit."""
+    made = client(Endpoint.parse("redis://h"), Patience(pool_size=7))
+    options = made.connection_pool.connection_kwargs
+
+    assert made.connection_pool.max_connections == 7
+    assert options["retry"]._retries == 2
+    assert (options["socket_timeout"], options["socket_connect_timeout"], options["health_check_interval"]) == (
+        5.0,
+        1.0,
+        15,
+    )
+    await made.aclose()
+
+
+async def test_connect_takes_the_settings_section():
+    class Section:
+        url = "redis://h:1/0"
+        connect_timeout_s, socket_timeout_s, pool_size, degraded_s, isolated_s = 3.0, 4.0, 9, 1.5, 5.0
+        outbox, claim_s, max_deliveries = 10, 7.0, 3
+
+    bus = connect(Section(), env="dev", source="runner/1")
+
+    assert (bus.patience.start_s, bus.patience.socket_s, bus.patience.outbox, bus.patience.failures) == (
+        3.0,
+        4.0,
+        10,
+        3,
+    )

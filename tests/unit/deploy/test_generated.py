@@ -1,0 +1,88 @@
+"""What Prometheus, Grafana and kustomize read says what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from omega.telemetry.catalogue import ALERTS, METRICS
+from omega.topology import farm
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("deploy_generate", ROOT / "deploy/generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.req("0.12", "4.58")
+def test_generated_files_are_up_to_date(generate: ModuleType) -> None:
+    assert generate.stale() == []
+
+
+def test_generate_names_what_is_old_and_write_mends_it(generate: ModuleType, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / "config/base.yaml").write_text("trading:\n  capital: 5\n")
+    left = tmp_path / generate.CONFIG / "files" / "bots.gone.yaml"
+    left.parent.mkdir(parents=True)
+    left.write_text("{}")
+
+    assert f"{generate.CONFIG}/files/base.yaml" in generate.stale(tmp_path)
+    generate.write(tmp_path)
+
+    assert generate.stale(tmp_path) == []
+    assert not left.exists()
+    assert (tmp_path / generate.CONFIG / "files/base.yaml").read_text() == "trading:\n  capital: 5\n"
+
+
+def test_dashboard_shows_every_metric_and_alert_of_the_catalogue_and_nothing_else(generate: ModuleType) -> None:
+    panels = json.loads(generate.dashboard())["panels"]
+    expressions = " ".join(target["expr"] for panel in panels for target in panel.get("targets", ()))
+    names = {metric.full_name for metric in METRICS}
+
+    shown = {re.sub(r"_bucket$", "", name) for name in re.findall(r"omega_\w+", expressions)}
+    assert shown == names
+    assert [panel["title"] for panel in panels if panel["type"] == "stat"] == [alert.name for alert in ALERTS]
+
+
+def test_dashboard_panels_do_not_overlap(generate: ModuleType) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in json.loads(generate.dashboard())["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in taken, f"{panel['title']} lies on {taken.get((x, y))}"
+                taken[x, y] = panel["title"]
+
+
+@pytest.mark.req("0.12")
+def test_rules_link_to_runbooks_that_say_what_to_do(generate: ModuleType) -> None:
+    [group] = yaml.safe_load(generate.rules())["groups"]
+
+    assert len(group["rules"]) == 5
+    for rule in group["rules"]:
+        page = (ROOT / rule["annotations"]["runbook_url"]).read_text()
+        assert page.startswith(f"# {rule['alert']}: ")
+        assert re.findall(r"^## (.+)$", page, re.MULTILINE) == ["Symptom", "What it means", "What to do", "Commands"]
+
+
+def test_prometheus_scrapes_every_service_by_name(generate: ModuleType) -> None:
+    jobs = {job["job_name"]: job for job in yaml.safe_load(generate.prometheus())["scrape_configs"]}
+
+    assert set(jobs) == {spec.label for spec in farm(discord=True)}
+    for spec in farm():
+        assert jobs[spec.label]["static_configs"] == [{"targets": [f"{spec.label}:{spec.port}"]}]
