@@ -32,7 +32,7 @@ rm -f wheels/lock.txt
 sort -u wheels/deps/*.txt > wheels/all.txt
 
 minor=$(echo "$python_version" | cut -d. -f1,2)
-"$uv" tool run pip download --quiet --no-deps --only-binary=:all: --python-version "$minor" \
+"$uv" tool run pip download -qq --no-deps --only-binary=:all: --python-version "$minor" \
   --platform "manylinux2014_$machine" --platform "manylinux_2_17_$machine" --platform "manylinux_2_28_$machine" \
   -r wheels/all.txt -d wheels/deps
 rm -f wheels/all.txt

@@ -11,7 +11,8 @@ FROM ${SERVERS_IMAGE} AS postgres
 RUN usermod --uid 999 postgres && groupmod --gid 999 postgres \
  && ln -s /usr/lib/postgresql/15/bin/* /usr/local/bin/ \
  && mkdir -p /var/lib/postgresql/data /var/run/postgresql \
- && chown -R 999:999 /var/lib/postgresql /var/run/postgresql
+ && chown -R 999:999 /var/lib/postgresql /var/run/postgresql \
+ && chmod 3777 /var/run/postgresql
 COPY deploy/containers/postgres.sh /usr/local/bin/postgres.sh
 USER 999:999
 ENTRYPOINT ["sh", "/usr/local/bin/postgres.sh"]

@@ -1,4 +1,4 @@
-"""The bus as documents: JSON Schemas, AsyncAPI, topic map, all made from the code. `python -m omega.bus.docs --check | --write`."""
+"""The bus as documents: JSON Schemas, AsyncAPI, topic map, made from the code. `python -m omega.bus.docs --check`."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def asyncapi() -> str:
         "info": {
             "title": "Omega Bot Farm bus",
             "version": "1",
-            "description": "Signals are on pub/sub, latest wins. Records are in a stream (field m) and on pub/sub, where the "
-            "stream's entry id and a space stand before the same bytes.",
+            "description": "Signals are on pub/sub, latest wins. Records are in a stream (field m) and on pub/sub, "
+            "where the stream's entry id and a space stand before the same bytes.",
         },
         "defaultContentType": "application/json",
         "servers": {"redis": {"host": "redis:6379", "protocol": "redis", "description": "Redis 7.0 or Valkey"}},
@@ -115,7 +115,7 @@ def topic_map() -> str:
     lines = [
         "# Topics",
         "",
-        "Made by `python -m omega.bus.docs --write`; a check fails when it drifts. `{env}` is `dev`, `paper` or `live`.",
+        "Made by `python -m omega.bus.docs --write`; a check fails on drift. `{env}` is `dev`, `paper` or `live`.",
         "",
         "| topic | message | class | kept | sent by | read by |",
         "|---|---|---|---|---|---|",
@@ -123,8 +123,8 @@ def topic_map() -> str:
     for spec in SPECS:
         kept = f"about {spec.keep:,}" if spec.keep else "-"
         lines += [
-            f"| `{topic}` | [`{spec.name}`](messages/{spec.name}.v{spec.version}.json) | {spec.delivery.value} | {kept} "
-            f"| {', '.join(spec.producers)} | {', '.join(spec.consumers)} |"
+            f"| `{topic}` | [`{spec.name}`](messages/{spec.name}.v{spec.version}.json) | {spec.delivery.value} "
+            f"| {kept} | {', '.join(spec.producers)} | {', '.join(spec.consumers)} |"
             for topic in topic_templates(spec)
         ]
     lines += ["", "## Edges", "", "```mermaid", "flowchart LR"]

@@ -159,11 +159,13 @@ class Endpoint:
             raise ConfigError(f"{masked(url)} is no Redis URL: write redis://host:6379/0, rediss://... or unix:///path")
         try:
             parts: dict[str, Any] = dict(parse_url(_SCHEMES[scheme] + url[len(scheme) :]))
+            port = urlsplit(url).port
         except ValueError as error:
             raise ConfigError(f"redis.url {masked(url)} is wrong: {error}; a port is 1 to {_TOP_PORT}") from None
+        parts.pop("port", None)
         return cls(
             host=str(parts.pop("host", "localhost")),
-            port=_in_range(parts.pop("port", _DEFAULT_PORT), 1, _TOP_PORT, "port", url),
+            port=_in_range(_DEFAULT_PORT if port is None else port, 1, _TOP_PORT, "port", url),
             path=str(parts.pop("path", "")),
             db=_in_range(parts.pop("db", 0), 0, 1 << 20, "db", url),
             username=str(parts.pop("username", "")),

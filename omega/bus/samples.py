@@ -1,4 +1,4 @@
-"""One message of every shape, with its variable parts named (`<bot>`, `<symbol>`). For the generated documents and golden files."""
+"""One message of every shape, its variable parts named (`<bot>`, `<symbol>`). For documents and golden files."""
 
 from __future__ import annotations
 

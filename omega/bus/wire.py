@@ -145,6 +145,24 @@ def pack(*words: bytes | str | int) -> bytes:
     return packed
 
 
+async def _open(endpoint: Endpoint, name: str, within_s: float, on_lost: Lost | None) -> Wire:
+    loop = asyncio.get_running_loop()
+    wire = Wire(endpoint, on_lost=on_lost)
+    greeted = False
+    try:
+        async with asyncio.timeout(within_s):
+            if endpoint.path:
+                await loop.create_unix_connection(lambda: wire, endpoint.path)
+            else:
+                await loop.create_connection(lambda: wire, endpoint.host, endpoint.port, ssl=endpoint.tls)
+            await _greet(wire, endpoint, name)
+        greeted = True
+    finally:
+        if not greeted:  # a server that accepts and stays silent would keep the connection open for ever
+            wire.abort()
+    return wire
+
+
 async def dial(endpoint: Endpoint, *, name: str, within_s: float, on_lost: Lost | None = None) -> Wire:
     """Open a connection, log in, choose the database.
 
@@ -152,21 +170,10 @@ async def dial(endpoint: Endpoint, *, name: str, within_s: float, on_lost: Lost 
         WireLost: the server is not reached in time.
         EnvironmentFault: the server refuses the login or lacks the database.
     """
-    loop = asyncio.get_running_loop()
-
-    def make() -> Wire:
-        return Wire(endpoint, on_lost=on_lost)
-
     try:
-        async with asyncio.timeout(within_s):
-            if endpoint.path:
-                _, wire = await loop.create_unix_connection(make, endpoint.path)
-            else:
-                _, wire = await loop.create_connection(make, endpoint.host, endpoint.port, ssl=endpoint.tls)
-            await _greet(wire, endpoint, name)
+        return await _open(endpoint, name, within_s, on_lost)
     except (OSError, TimeoutError) as error:
         raise WireLost(f"{endpoint.shown} is not reached: {str(error) or f'silent for {within_s:g} s'}") from error
-    return wire
 
 
 async def _greet(wire: Wire, endpoint: Endpoint, name: str) -> None:

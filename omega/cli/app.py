@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
+import structlog
 import typer
 
 from omega import __version__
@@ -33,8 +35,17 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+def _quiet() -> None:
+    """Send what the library logs to stderr, warnings and worse only: stdout is for results."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def main() -> None:
     """Run the command line; every error of the farm ends as one paragraph on stderr and its exit code."""
+    _quiet()
     try:
         app()
     except OmegaError as error:

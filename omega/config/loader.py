@@ -18,6 +18,7 @@ from omega.config.findings import explain
 from omega.config.live import check_live
 from omega.config.models import EnvironmentName, Settings
 from omega.config.schema import accepts, fit, nearest
+from omega.config.symbols import check_symbols
 from omega.config.tree import Branch, Leaf, Origin, flow, read_yaml
 from omega.errors import ConfigError
 
@@ -86,6 +87,7 @@ def load(
         _set(tree, tuple(name.split(".")), value, Origin(f"argument {name}"))
     settings = _validated(tree)
     check_live(settings, service=service)
+    check_symbols(settings)
     return Loaded(
         settings=_completed(settings),
         provenance={path: str(origin) for path, origin in tree.origins().items()},

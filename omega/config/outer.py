@@ -83,6 +83,7 @@ class Simulator(Section):
     keys: list[SimulatorKey] = setting(lambda: [SimulatorKey()], "accounts that may log in")
     starting_balance: Decimal = setting(Decimal(100_000), "money of each account", unit="USDT", gt=0)
     limits: Literal["on", "off"] = setting("on", "rate limits of the wire")
+    state: str = setting("", "file that brings a killed simulator back as it was; empty = none")
     funding_rate_default: float = setting(
         0.0001, "rate at funding instants without a recorded one", unit="fraction a period"
     )

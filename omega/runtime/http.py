@@ -19,6 +19,7 @@ BODY_LIMIT = 64 * 1024
 PATIENCE_S = 5.0
 """How long a client may take to send its request, and again to read the answer."""
 CLIENTS = 64
+"""Clients at a time that are served; as many more are turned away with 503, and the rest is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class HttpServer:
         self._server = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= 2 * CLIENTS:
+            writer.transport.abort()
+            return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="http.client")
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
@@ -111,7 +115,7 @@ class HttpServer:
 
     async def _respond(self, reader: asyncio.StreamReader) -> tuple[HttpAnswer, bool]:
         try:
-            request = await _read(reader, crowded=len(self._clients) > CLIENTS)
+            request = await _read(reader)
             handler = self._find(request)
         except _BadRequest as bad:
             return HttpAnswer.of_json({"error": str(bad)}, status=bad.status), False
@@ -122,6 +126,8 @@ class HttpServer:
             return HttpAnswer.of_json({"error": f"{type(error).__name__}: see the log"}, status=500), False
 
     def _find(self, request: HttpRequest) -> HttpHandler:
+        if len(self._clients) > CLIENTS:
+            raise _BadRequest(503, "too many clients: come back in a moment")
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._routes.get((method, request.path))
         if handler is not None:
@@ -132,9 +138,7 @@ class HttpServer:
         raise _BadRequest(404, f"no such path: there are {', '.join(known)}")
 
 
-async def _read(reader: asyncio.StreamReader, *, crowded: bool) -> HttpRequest:
-    if crowded:
-        raise _BadRequest(503, "too many clients: come back in a moment")
+async def _read(reader: asyncio.StreamReader) -> HttpRequest:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:

@@ -18,7 +18,15 @@ bound_contextvars = structlog.contextvars.bound_contextvars
 clear_contextvars = structlog.contextvars.clear_contextvars
 merge_contextvars = structlog.contextvars.merge_contextvars
 
-__all__ = ["Levels", "bind_contextvars", "bound_contextvars", "clear_contextvars", "configure", "get_logger"]
+__all__ = [
+    "Levels",
+    "bind_contextvars",
+    "bound_contextvars",
+    "clear_contextvars",
+    "configure",
+    "configure_quietly",
+    "get_logger",
+]
 
 Event = MutableMapping[str, Any]
 
@@ -59,15 +67,16 @@ class Levels:
 class LineLogger:
     """Writes finished lines; knows the name of its module for the level filter."""
 
-    def __init__(self, name: str, stream: TextIO) -> None:
+    def __init__(self, name: str, stream: TextIO | None) -> None:
         self.name = name
         self._stream = stream
 
     def msg(self, line: str) -> None:
         """Write one line. A closed or broken stream must not stop a trading process."""
         try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            stream = self._stream or sys.stderr
+            stream.write(line + "\n")
+            stream.flush()
         except (OSError, ValueError):
             return
 
@@ -116,6 +125,24 @@ def configure(
     return levels
 
 
+def configure_quietly() -> None:
+    """Let a process without a service, such as a command line, write warnings to standard error and nothing else."""
+    levels = Levels(default=NUMBERS["warning"])
+    structlog.configure(
+        processors=[
+            _filter(levels),
+            structlog.contextvars.merge_contextvars,
+            _stamp({}),
+            structlog.processors.format_exc_info,
+            _redact(Redactor()),
+            structlog.dev.ConsoleRenderer(colors=False, timestamp_key="ts"),
+        ],
+        wrapper_class=structlog.BoundLogger,
+        logger_factory=lambda *names: LineLogger(names[0] if names else "omega", None),
+        cache_logger_on_first_use=False,
+    )
+
+
 def get_logger(name: str) -> Any:
     """Name the logger after its module (`__name__`); events are `noun.verb_past`, values are keys."""
     return structlog.get_logger(name)
@@ -127,6 +154,8 @@ def _filter(levels: Levels) -> Any:
         name = getattr(logger, "name", "omega")
         if number < levels.of(name):
             raise structlog.DropEvent
+        if method == "exception":
+            event.setdefault("exc_info", True)
         event["level"] = "warning" if method == "warn" else "error" if method == "exception" else method
         event["logger"] = name
         return event
@@ -183,3 +212,9 @@ def _adopt_stdlib(levels: Levels, shared: list[Any], render: Any, stream: TextIO
             root.removeHandler(handler)
     root.addHandler(_StdlibHandler(shared, render, stream))
     root.setLevel(min(levels.default, logging.INFO))
+
+
+if (
+    not structlog.is_configured()
+):  # structlog's own default prints tracebacks with every local variable, secrets among them
+    configure_quietly()

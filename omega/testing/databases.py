@@ -172,5 +172,3 @@ def _own_folder(parent: Path) -> Path:
 
 def _as_server_user() -> tuple[str, ...]:
     return ("runuser", "-u", "postgres", "--") if os.getuid() == 0 else ()
-
-

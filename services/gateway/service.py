@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar, Final
 
+from omega.bus.instruments import keep_instrument
 from omega.bus.port import Bus, BusState, Lease
 from omega.config import Settings
 from omega.domain import Fill, Mode
@@ -42,6 +43,7 @@ LEASE_TTL_S: Final = 5.0
 _RETAKE_S: Final = 5.0
 _SLOW_S: Final = 1.0
 _PRUNE_S: Final = 600.0
+_RULES_S: Final = 10.0
 
 
 class GatewayService(BaseService):
@@ -103,6 +105,7 @@ class GatewayService(BaseService):
         self.spawn("commands", self.commands.run)
         self.spawn("requests", lambda: self._serve())
         self.spawn("status", self.status.run)
+        self.spawn("instruments", self._keep_instruments)
         self.spawn("lease", self._keep_lease)
         self.spawn("housekeeping", self._housekeep)
         gc.collect()
@@ -200,6 +203,13 @@ class GatewayService(BaseService):
             except TimeoutError:
                 raise Fenced(f"another gateway owns {self._lease_name()}; this one stops") from None
             self.logger.warning("lease.retaken", lease=self._lease_name(), epoch=self._lease.epoch)
+
+    async def _keep_instruments(self) -> None:
+        """Keep the symbols' rules on the bus, also after the server has forgotten everything."""
+        while True:
+            for symbol in self.settings.gateway.symbols:
+                await keep_instrument(self.bus, self.account.venue.instruments[symbol])
+            await asyncio.sleep(_RULES_S)
 
     async def _housekeep(self) -> None:
         while True:

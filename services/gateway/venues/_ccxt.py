@@ -1,7 +1,7 @@
 """The generic adapter over ccxt.pro: two clients an account, streams that come back, one error map. Venues subclass it.
 
-The `orders` client has no limiter of its own (the gateway's lanes decide), the `data` client reads and listens; both share the
-markets. Whatever a venue does in its own way is a hook.
+The `orders` client writes, the `data` client reads and listens; both share the markets, and neither has a limiter of its own
+for requests: the gateway's lanes decide. Whatever a venue does in its own way is a hook.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class CcxtVenue:
         self._listener = listener
         config = self.config()
         self._data = tapped(self.exchange_id, config, self._ear)
-        self._orders = tapped(self.exchange_id, {**config, "enableRateLimit": False}, self._ear)
+        self._orders = tapped(self.exchange_id, config, self._ear)
         if self.options.sandbox:
             for client in (self._data, self._orders):
                 client.set_sandbox_mode(True)

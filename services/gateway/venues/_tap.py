@@ -66,6 +66,9 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:
                     number = counts.frames[client.url] = counts.frames.get(client.url, 0) + 1
                 ear(client.url, message, number)
 
+        async def throttle(self, *_: Any, **__: Any) -> None:
+            """Wait for nothing: the gateway's lanes have given the turn. Socket messages keep ccxt's own pace."""
+
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             handed = HANDED.get()
             if handed is not None:

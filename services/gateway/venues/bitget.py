@@ -64,7 +64,7 @@ class Bitget(CcxtVenue):
                 "defaultType": "swap",
                 "adjustForTimeDifference": True,
                 "fetchMarkets": {"types": ["swap"]},
-                "ws": {"cost": 2.5, "compress": 0},
+                "ws": {"cost": 2, "compress": 0},
             },
         }
         api: Json = {}

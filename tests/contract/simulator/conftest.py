@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -45,12 +46,6 @@ def present() -> None:
 
 
 @pytest.fixture
-def raw_markets() -> dict[str, Any]:
-    whole: dict[str, Any] = json.loads((RECORDED / "markets.json").read_text(encoding="utf-8"))
-    return whole
-
-
-@pytest.fixture
 def samples() -> list[dict[str, Any]]:
     return [sample for sample in recorded("samples.json") if sample["scope"] == "v2"]
 
@@ -81,21 +76,34 @@ def make_client() -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture
-async def offline(raw_markets: dict[str, Any], make_client: Any) -> AsyncIterator[Any]:
-    """A client whose transport is a function: the recorded markets for load_markets, then whatever `answer` holds."""
-    swaps = [*raw_markets["swap"].values(), raw_markets["swap_2025_06"]["SOL/USDT:USDT"]]
+@pytest.fixture(scope="session")
+def loaded() -> Any:
+    """A client that has loaded the recorded markets once, for all tests."""
+    raw: dict[str, Any] = json.loads((RECORDED / "markets.json").read_text(encoding="utf-8"))
+    swaps = [*raw["swap"].values(), raw["swap_2025_06"]["SOL/USDT:USDT"]]
 
     async def markets(url: str, *_rest: Any, **_more: Any) -> Any:
         data: list[Any] = []
         if "spot/public/symbols" in url:
-            data = list(raw_markets["spot"].values())
+            data = list(raw["spot"].values())
         elif "mix/market/contracts" in url:
             quote = {"USDT-FUTURES": "USDT", "COIN-FUTURES": "USD"}.get(url.rpartition("productType=")[2])
-            data = [raw for raw in swaps if raw["quoteCoin"] == quote]
+            data = [item for item in swaps if item["quoteCoin"] == quote]
         return {"code": "00000", "msg": "success", "requestTime": 1, "data": data}
 
-    async with make_client("http://offline", "ws://offline") as client:
+    async def load() -> Any:
+        client = ccxtpro.bitget(config("http://offline", "ws://offline"))
         client.fetch = markets
         await client.load_markets()
+        await client.close()
+        return client
+
+    return asyncio.run(load())
+
+
+@pytest.fixture
+async def offline(loaded: Any, make_client: Any) -> AsyncIterator[Any]:
+    """A client with the recorded markets; its transport is a function that the test puts in place of `fetch`."""
+    async with make_client("http://offline", "ws://offline") as client:
+        client.set_markets_from_exchange(loaded)
         yield client

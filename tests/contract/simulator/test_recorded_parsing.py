@@ -41,17 +41,17 @@ async def parsed(client: Any, case: dict[str, Any]) -> Any:
 
 
 @pytest.mark.req("0.05", "0.31")
-async def test_rest_answer_recorded_parses_as_stored(offline: Any, rest_case: dict[str, Any]) -> None:
-    assert len(offline.markets) == 16
+async def test_rest_answer_recorded_parses_as_stored(loaded: Any, rest_case: dict[str, Any]) -> None:
+    assert len(loaded.markets) == 16
 
-    assert await parsed(offline, rest_case) == rest_case["parsed"]
+    assert await parsed(loaded, rest_case) == rest_case["parsed"]
 
 
 @pytest.mark.req("0.05", "0.31")
 async def test_rest_answer_with_independent_expectation_parses_as_expected(
-    offline: Any, known_case: dict[str, Any]
+    loaded: Any, known_case: dict[str, Any]
 ) -> None:
-    contained(known_case["expect"], await parsed(offline, known_case))
+    contained(known_case["expect"], await parsed(loaded, known_case))
 
 
 @pytest.mark.req("0.05", "0.31")

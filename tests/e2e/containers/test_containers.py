@@ -1,4 +1,4 @@
-"""The images on a local base, and the compose file until it trades. Minutes long and root's work: only when asked for."""
+"""The images on a local base, and the compose file until it trades. Minutes long, and for root: only when asked for."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from omega.bus import SPECS, decode, encode
+from omega.bus import SPECS, Spec, decode, encode
 from omega.bus.docs import documents, edges, orphans, stale
 from omega.bus.versions import old_versions
 
@@ -26,7 +26,7 @@ def test_golden_message_of_any_version_parses(path: Path):
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_golden_message_of_today_is_what_is_written(spec):
+def test_golden_message_of_today_is_what_is_written(spec: Spec):
     """Today's version writes exactly its golden file: an unnoticed change of the wire shows here."""
     path = GOLDEN / f"{spec.name}.v{spec.version}.json"
     golden = path.read_bytes()
@@ -35,7 +35,7 @@ def test_golden_message_of_today_is_what_is_written(spec):
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_golden_message_exists_for_every_version(spec):
+def test_golden_message_exists_for_every_version(spec: Spec):
     """Every version that was ever written has its golden file."""
     wanted = {f"{spec.name}.v{version}.json" for version in (*old_versions(spec.name), spec.version)}
 

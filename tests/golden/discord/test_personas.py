@@ -23,7 +23,7 @@ FACTS = {
 }
 NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 URGING = re.compile(
-    r"\b(buy|sell|now|hurry|must|guarantee\w*|sure|certain\w*|chance|opportunity|don't miss|go all in|will (?:rise|fall))\b",
+    r"\b(buy|sell|now|hurry|must|guarantee\w*|sure|certain\w*|opportunity|don't miss|go all in|will (?:rise|fall))\b",
     re.IGNORECASE,
 )
 personas.discover()

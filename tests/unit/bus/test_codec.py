@@ -6,10 +6,11 @@ import json
 import math
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from omega.bus import Envelope, Quote, decode, encode, upcast
+from omega.bus import Envelope, Message, Quote, Spec, decode, encode, upcast
 from omega.bus import messages as rows
 from omega.bus.codec import FORMATS, Format
 from omega.bus.samples import samples
@@ -17,14 +18,14 @@ from omega.bus.versions import _CHAIN, old_versions, to_today
 from omega.errors import CorruptData
 
 
-def wrapped(message, **changes) -> Envelope:
+def wrapped(message: Message, **changes: Any) -> Envelope:
     spec = rows.BY_CLASS[type(message)]
     made = Envelope("01JVNS4P00A1B2C3D4E5F6G7H8", spec.name, 1, 5, "a/1", 0, 1, "c", "", "k", 0, "", message)
     return replace(made, **changes)
 
 
 @pytest.mark.parametrize("spec", rows.SPECS, ids=lambda spec: spec.name)
-def test_codec_every_type_round_trips(spec):
+def test_codec_every_type_round_trips(spec: Spec):
     for message in samples(spec.name):
         envelope = wrapped(message)
         assert decode(encode(envelope)) == envelope
@@ -88,12 +89,12 @@ def test_encode_header_texts_are_escaped():
         b'{"type":"md.quote","v":"1","id":"x","data":{}}',
     ],
 )
-def test_decode_rubbish_is_corrupt_data(raw):
+def test_decode_rubbish_is_corrupt_data(raw: bytes):
     with pytest.raises(CorruptData):
         decode(raw)
 
 
-def test_decode_old_version_is_brought_to_today(monkeypatch):
+def test_decode_old_version_is_brought_to_today(monkeypatch: pytest.MonkeyPatch):
     """Version 1 had one price; version 2 has bid and ask."""
     spec = replace(rows.BY_NAME["md.quote"], version=3)
     monkeypatch.setitem(rows.BY_NAME, "md.quote", spec)
@@ -110,7 +111,7 @@ def test_decode_old_version_is_brought_to_today(monkeypatch):
     assert old_versions("md.quote") == (1, 2)
 
 
-def test_upcast_missing_or_future_version_is_corrupt_and_double_is_refused(monkeypatch):
+def test_upcast_missing_or_future_version_is_corrupt_and_double_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(rows.BY_NAME, "fill", replace(rows.BY_NAME["fill"], version=2))
     with pytest.raises(CorruptData, match="no upcaster"):
         to_today("fill", 1, {})

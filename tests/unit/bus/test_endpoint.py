@@ -22,7 +22,7 @@ from omega.errors import ConfigError
         ("valkey+unix:///tmp/s.sock", "unix:///tmp/s.sock?db=0"),
     ],
 )
-def test_endpoint_every_spelling_is_read_and_masked(url, shown):
+def test_endpoint_every_spelling_is_read_and_masked(url: str, shown: str):
     endpoint = Endpoint.parse(url)
 
     assert endpoint.shown == shown
@@ -33,7 +33,7 @@ def test_endpoint_every_spelling_is_read_and_masked(url, shown):
 @pytest.mark.parametrize(
     "url", ["", "http://h", "redis://h:0", "redis://h:70000", "redis://h/-1", "redis://:secret@h:99999"]
 )
-def test_endpoint_wrong_url_is_a_config_error_that_says_the_range(url):
+def test_endpoint_wrong_url_is_a_config_error_that_says_the_range(url: str):
     with pytest.raises(ConfigError) as caught:
         Endpoint.parse(url)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from omega.bus.outbox import Outbox, Outgoing
@@ -12,7 +14,7 @@ def item(name: str, *, high: bool = False) -> Outgoing:
     return Outgoing(name, "fill", b"", high, 0)
 
 
-def names(items) -> str:
+def names(items: Iterable[Outgoing]) -> str:
     return "".join(each.message_id for each in items)
 
 

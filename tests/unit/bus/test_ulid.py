@@ -42,6 +42,6 @@ def test_ulid_known_value_is_spelled_as_the_standard_says():
 
 
 @pytest.mark.parametrize("text", ["", "x" * 26, "01ARYZ6S41"])
-def test_ulid_ms_of_no_ulid_is_refused(text):
+def test_ulid_ms_of_no_ulid_is_refused(text: str):
     with pytest.raises(ValueError):
         ulid_ms(text)

@@ -1,9 +1,10 @@
-"""The sky against published instants. The tables of 2025 are carried here; longer ones are read from the shared data."""
+"""The sky against published instants: the tables of 2025 are carried here, longer ones read from the shared data."""
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import ephem
 import numpy as np
@@ -13,6 +14,8 @@ from omega.domain import SECOND_NS, from_iso
 from omega.errors import Denied, InvariantBroken
 from services.cosmic.sky import Sky
 from services.cosmic.table import HOUR_NS, Aspect, Body, MoonPhase, SkyTable, aspects_of, phase_of, separation
+
+T = TypeVar("T")
 
 RETROGRADE_2025 = [
     ("2025-03-15T06:46:06Z", "2025-04-07T11:07:37Z"),
@@ -111,8 +114,8 @@ def test_moon_illumination_against_the_published_table(sky: Sky):
         assert abs(table.moon_age_days(at_ns) - float(row["age_days"])) <= 1 / 24, row
 
 
-def _of_years(sky: Sky, read) -> list:
-    found = []
+def _of_years(sky: Sky, read: Callable[[SkyTable], list[T]]) -> list[T]:
+    found: list[T] = []
     for number in range(2017, 2027):
         found += read(sky.table(from_iso(f"{number}-01-01T00:00:00Z")))
     return found

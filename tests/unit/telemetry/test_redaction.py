@@ -15,7 +15,7 @@ from omega.telemetry import MASK, Redactor, is_secret_key
         "https://discord.com/api/v10/webhooks/123/abcDEF-_1",
         "redis://user:hunter22@host:6379/0",
         "Authorization: Bearer abcdefgh12345",
-        "eyJhbGciOi.eyJzdWIiOiIx.abc123def456",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.abc123def456",
     ],
 )
 def test_redactor_shape_of_a_token_is_removed(text: str) -> None:
