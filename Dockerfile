@@ -10,50 +10,57 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 
 # Dependencies change rarely and our own code often: two steps, so that the large one stays cached.
 FROM base AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore \
+    COMPILE="python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib"
 RUN python3 -m venv /app/venv
 
 FROM build AS build-cosmic
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
-    /app/venv/bin/pip install --find-links /wheels -r /wheels/cosmic.txt
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/cosmic.txt \
+ && $COMPILE
 RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+ && $COMPILE
 
 FROM build AS build-discord_bot
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
-    /app/venv/bin/pip install --find-links /wheels -r /wheels/discord_bot.txt
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/discord_bot.txt \
+ && $COMPILE
 RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+ && $COMPILE
 
 FROM build AS build-gateway
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
-    /app/venv/bin/pip install --find-links /wheels -r /wheels/gateway.txt
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/gateway.txt \
+ && $COMPILE
 RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+ && $COMPILE
 
 FROM build AS build-ledger
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
-    /app/venv/bin/pip install --find-links /wheels -r /wheels/ledger.txt
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/ledger.txt \
+ && $COMPILE
 RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+ && $COMPILE
 
 FROM build AS build-runner
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
-    /app/venv/bin/pip install --find-links /wheels -r /wheels/runner.txt
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/runner.txt \
+ && $COMPILE
 RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+ && $COMPILE
 
 FROM build AS build-simulator
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
-    /app/venv/bin/pip install --find-links /wheels -r /wheels/simulator.txt
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/simulator.txt \
+ && $COMPILE
 RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
- && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
+ && $COMPILE
 
 # What every service shares: user, settings, health check. The root file system may be read-only: only /tmp and
 # /app/state are written, and bytecode is already there.

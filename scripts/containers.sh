@@ -83,8 +83,10 @@ rows = [line.rsplit(' ', 1) for line in c.getresponse().read().decode().splitlin
 print(sum(float(value) for _, value in rows))" "$2" "$3"
 }
 
+ids() { compose ps -a -q 2>/dev/null; }
+
 inspect() {
-  for id in $(compose ps -q); do
+  for id in $(ids); do
     "$docker" inspect --format '{{.Name}} health={{.State.Health.Status}} user={{.Config.User}} readonly={{.HostConfig.ReadonlyRootfs}} memory={{.HostConfig.Memory}} restarts={{.RestartCount}}' "$id"
   done
 }
@@ -93,30 +95,36 @@ bring_down() {
   [ -n "${KEEP:-}" ] || compose down -v -t 30 >/dev/null 2>&1 || true
 }
 
+give_up() {
+  inspect
+  compose logs --tail=15 2>/dev/null
+  bring_down
+  echo "containers: $1; the state and the ends of the logs stand above." >&2
+  exit 1
+}
+
 trade() {
   export SPEED=${SPEED:-300}
   compose down -v -t 5 >/dev/null 2>&1 || true
-  compose up -d --no-build 2>&1 | sed 's/^/  /'
+  compose up -d --no-build 2>&1 | sed 's/^/  /' || give_up "not every container started"
   deadline=$((SECONDS + ${WITHIN_S:-240}))
   fills=0
   until [ "${fills%.*}" -gt 0 ]; do
-    if [ "$SECONDS" -gt "$deadline" ]; then
-      inspect
-      compose logs --tail=15
-      bring_down
-      say "no fill within ${WITHIN_S:-240} s; the state and the ends of the logs stand above." >&2
-      exit 1
-    fi
+    [ "$SECONDS" -le "$deadline" ] || give_up "no fill within ${WITHIN_S:-240} s"
     sleep 2
     fills=$(metric gateway 9101 omega_fills_total 2>/dev/null || echo 0)
   done
   say "it trades: $fills fills after $SECONDS s"
+  for _ in $(seq 60); do # the first health check of the last one may still be due
+    inspect | grep -qv 'health=healthy' || break
+    sleep 1
+  done
   inspect
   # A container that ignores SIGTERM would take the whole grace.
   before=$SECONDS
   compose stop -t 60 >/dev/null 2>&1
   say "stopped in $((SECONDS - before)) s"
-  for id in $(compose ps -q); do
+  for id in $(ids); do
     "$docker" inspect --format '{{.Name}} exit={{.State.ExitCode}}' "$id"
   done
   bring_down

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import hiredis
 import structlog
@@ -113,6 +114,19 @@ class Link:
         future.set_result(SendResult.BUFFERED)
         return future
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write everything that is sent inside at once; nothing may be awaited inside."""
+        wire = self._wire
+        if wire is None:
+            yield
+            return
+        wire.cork()
+        try:
+            yield
+        finally:
+            wire.uncork()
+
     def again(self, item: Outgoing) -> None:
         """Buffer a record that the server could not take at the moment, and reconnect.
 
@@ -198,7 +212,8 @@ class Link:
             if self._wire is None or not self._wire.open:
                 self.outbox.put_back(live)
                 raise WireLost(f"the connection to {self.endpoint.shown} broke while the outbox was sent")
-            futures = [self._wire.send(item.packed, item) for item in live]
+            with self.together():
+                futures = [self._wire.send(item.packed, item) for item in live]
             async with asyncio.timeout(self._patience.socket_s):
                 replies = [await future for future in futures]
             refused = [item for item, reply in zip(live, replies, strict=True) if not self._taken(item, reply)]

@@ -346,12 +346,12 @@ _S, _R = MessageClass.SIGNAL, MessageClass.RECORD
 ANY = "every service"
 
 SPECS: tuple[Spec, ...] = (
-    Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "ledger")),
+    Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "cosmic")),
     Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("discord_bot", "cli")),
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
     Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
-    Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("runner", "discord_bot")),
+    Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot",)),
     Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",)),
     Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli")),
     Spec("order.event", OrderEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),

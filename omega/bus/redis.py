@@ -141,9 +141,10 @@ class RedisBus:
         """Send several messages in order in one round trip; see `Bus.send_many`."""
         link = self._ready()
         flying = []
-        for message in messages:
-            made = self._make(message, corr, cause, 0, lease, "")
-            flying.append((made, link.submit(made) if isinstance(made, Outgoing) else link.publish(*made)))
+        with link.together():
+            for message in messages:
+                made = self._make(message, corr, cause, 0, lease, "")
+                flying.append((made, link.submit(made) if isinstance(made, Outgoing) else link.publish(*made)))
         results = []
         for made, future in flying:
             if isinstance(made, Outgoing):

@@ -37,6 +37,7 @@ class Wire(asyncio.Protocol):
         self._endpoint = endpoint
         self._on_lost = on_lost
         self._push: Push | None = None
+        self._corked: list[bytes] | None = None
         self._reader = hiredis.Reader()
         self._waiting: deque[Orphan] = deque()
         self._transport: asyncio.Transport | None = None
@@ -46,7 +47,7 @@ class Wire(asyncio.Protocol):
     @property
     def open(self) -> bool:
         """Tell whether commands can be written."""
-        return self._transport is not None
+        return self._transport is not None and not self._transport.is_closing()
 
     def send(self, packed: bytes, tag: object = None) -> asyncio.Future[Reply]:
         """Write a packed command and return the future of its answer (a `hiredis.ReplyError` is an answer).
@@ -56,12 +57,25 @@ class Wire(asyncio.Protocol):
         Raises:
             WireLost: the connection is closed.
         """
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             raise WireLost(f"the connection to {self._endpoint.shown} is closed")
         future = self._loop.create_future()
         self._waiting.append((future, tag))
-        self._transport.write(packed)
+        if self._corked is None:
+            self._transport.write(packed)
+        else:
+            self._corked.append(packed)
         return future
+
+    def cork(self) -> None:
+        """Gather what is sent until `uncork`, which writes it at once. Nothing may be awaited in between."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        """Write what was gathered."""
+        gathered, self._corked = self._corked or [], None
+        if gathered and self._transport is not None:
+            self._transport.write(b"".join(gathered))
 
     async def call(self, *words: bytes | str | int) -> Reply:
         """Send one command and return its answer.

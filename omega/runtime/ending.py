@@ -44,3 +44,18 @@ class Ending:
         late = await self._supervisor.close(within_s=self.left_s * share)
         if late:
             logger.warning("tasks.left_behind", tasks=late)
+
+
+async def unless(stopping: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Do some work of the beginning, cancelled when the end is asked for; tell whether to go on."""
+    doing, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait({doing})
+            return False
+        await doing
+        return not stopping.is_set()
+    finally:
+        stop.cancel()

@@ -32,6 +32,7 @@ def run(
     argv: Sequence[str] | None = None,
     overrides: Mapping[str, str] | None = None,
     fast_loop: bool = False,
+    needs_redis: bool = True,
 ) -> NoReturn:
     """Load the settings, connect the bus, run the service, and exit with the code of what happened.
 
@@ -41,6 +42,7 @@ def run(
         argv: `--env`, `--config-dir` and `--set PATH=VALUE` are understood; the process's own when absent.
         overrides: settings by dotted path from arguments of the service's own; they come before `--set`.
         fast_loop: use uvloop when it is installed.
+        needs_redis: False for a service that also works alone: it gets a bus in memory unless a Redis URL is set.
     """
     redactor = Redactor()
     try:
@@ -49,7 +51,8 @@ def run(
         loaded = load(config_dir=arguments.config_dir, env=arguments.env, overrides=wanted, service=name)
         redactor.learn(loaded.settings)
         levels = set_up_logging(loaded, name=name, redactor=redactor)
-        _drive(_live(service_factory, name, loaded, levels), fast_loop=fast_loop)
+        bus_is_real = needs_redis or "redis.url" in loaded.provenance
+        _drive(_live(service_factory, name, loaded, levels, bus_is_real=bus_is_real), fast_loop=fast_loop)
     except OmegaError as error:
         print(f"{name}: {redactor.text(str(error))}", file=sys.stderr, flush=True)  # noqa: T201 - the last words of a process
         sys.exit(exit_code(error))
@@ -88,6 +91,13 @@ def connect_bus(settings: Settings, *, source: str) -> Bus:
     return connect(redis.url, env=settings.environment.name.value, source=source, patience=patience)
 
 
+def memory_bus(settings: Settings, *, source: str) -> Bus:
+    """Build a bus that ends inside this process."""
+    from omega.bus import MemoryBus
+
+    return MemoryBus(env=settings.environment.name.value, source=source)
+
+
 def version() -> str:
     """Return the version of the installed distribution."""
     try:
@@ -115,9 +125,12 @@ def set_up_logging(loaded: Loaded, *, name: str, redactor: Redactor) -> Levels:
     return levels
 
 
-async def _live(service_factory: ServiceFactory, name: str, loaded: Loaded, levels: Levels) -> None:
+async def _live(
+    service_factory: ServiceFactory, name: str, loaded: Loaded, levels: Levels, *, bus_is_real: bool
+) -> None:
     settings = loaded.settings
-    bus = connect_bus(settings, source=f"{name}/{instance_of(settings, name)}")
+    source = f"{name}/{instance_of(settings, name)}"
+    bus = connect_bus(settings, source=source) if bus_is_real else memory_bus(settings, source=source)
     service = service_factory(settings, bus)
     if not isinstance(service, BaseService):
         raise ConfigError(

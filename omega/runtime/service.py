@@ -14,32 +14,31 @@ from contextlib import suppress
 from typing import ClassVar
 
 from omega.bus.envelope import Envelope
-from omega.bus.messages import ConfigChanged, Heartbeat, Message
-from omega.bus.port import Bus, BusState, Lease
+from omega.bus.messages import Heartbeat, Message
+from omega.bus.port import Bus, Lease
 from omega.config import Settings
 from omega.config.change import Change
 from omega.config.reload import Reloader
-from omega.errors import Denied, EnvironmentFault, Fenced
+from omega.errors import EnvironmentFault
 from omega.runtime.bus_watch import BusWatch
-from omega.runtime.ending import Ending
-from omega.runtime.health import Check, HealthServer
+from omega.runtime.ending import Ending, unless
+from omega.runtime.health import HealthServer
 from omega.runtime.http import HttpHandler
 from omega.runtime.inbox import Inbox, MessageHandler
+from omega.runtime.leases import Leases
 from omega.runtime.life import Life, State
+from omega.runtime.probes import Probes
 from omega.runtime.supervisor import Reaction, Supervisor, reaction_to
+from omega.runtime.tuning import Tuning
 from omega.runtime.view import ConfigView
 from omega.runtime.vitals import Vitals
 from omega.telemetry import Levels, Metrics, get_logger
-
-READY_EVERY_S = 0.1
-LEASE_EVERY_S = 0.5
 
 
 class BaseService:
     """One container: initialise, start, ready, drain, stop within a bound.
 
     Attributes:
-        settings: the settings in force; replaced as a whole by a reload.
         bus: the bus.
         instance: this process among its equals.
         logger: bound to the service.
@@ -47,7 +46,6 @@ class BaseService:
         config: the settings as a mapping by dotted path.
         consciousness_level: the feature level of the seeds; exported, moves no trade.
         health: the port of probes and metrics; services add paths with `serve_http`.
-        levels: the log levels of the process, None outside of `run`.
     """
 
     name: ClassVar[str] = "service"
@@ -55,25 +53,39 @@ class BaseService:
     """True for services that call `at_bar` between two bars; the others take `bar` settings at once."""
 
     def __init__(self, *, settings: Settings, bus: Bus) -> None:
-        self.settings = settings
         self.bus = bus
         self.instance = settings.environment.instance or f"{self.name}-{os.getpid()}"
         self.logger = get_logger(f"services.{self.name}")
         self.metrics = Metrics()
         self.config = ConfigView(lambda: self.settings)
         self.consciousness_level = 10
-        self.levels: Levels | None = None
         self.error: BaseException | None = None
         self._life = Life(self.name, self.metrics)
         self._vitals = Vitals(self.name, self.metrics)
         self._bus_watch = BusWatch(service=self.name, bus=bus, metrics=self.metrics)
         self._supervisor = Supervisor(service=self.name, metrics=self.metrics, on_fatal=self._fail)
+        self._leases = Leases(service=self.name, bus=bus, metrics=self.metrics, supervisor=self._supervisor)
+        self._tuning = Tuning(
+            service=self.name,
+            settings=settings,
+            bus=bus,
+            metrics=self.metrics,
+            take=lambda old, new: self.on_config(old, new),  # noqa: PLW0108 - the hook may be replaced later
+        )
+        self._probes = Probes(
+            life=self._life,
+            bus=bus,
+            supervisor=self._supervisor,
+            leases=self._leases,
+            stopping=lambda: self.stopping,
+            readiness=lambda: self.readiness(),  # noqa: PLW0108 - see take
+        )
         self.health = HealthServer(
             service=self.name,
             metrics=self.metrics,
-            live=self._live_checks,
-            ready=self._ready_checks,
-            started=self._started_checks,
+            live=self._probes.live,
+            ready=self._probes.ready,
+            started=self._probes.started,
             refresh=self.update_metrics,
         )
         self._inbox = Inbox(
@@ -82,8 +94,6 @@ class BaseService:
             vitals=self._vitals,
             on_error=lambda error, kind: self.handle_error(error, message=kind),
         )
-        self._leases: dict[str, Lease] = {}
-        self._reloader: Reloader | None = None
         self._stopping = asyncio.Event()
         self._shutdown: asyncio.Task[None] | None = None
         self._opened = False
@@ -114,6 +124,20 @@ class BaseService:
         return {}
 
     # ---- the seeds' methods
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force; replaced as a whole by a reload."""
+        return self._tuning.settings
+
+    @property
+    def levels(self) -> Levels | None:
+        """The log levels of the process, None outside of `run`."""
+        return self._tuning.levels
+
+    @levels.setter
+    def levels(self, levels: Levels | None) -> None:
+        self._tuning.levels = levels
 
     @property
     def redis(self) -> Bus | None:
@@ -167,9 +191,7 @@ class BaseService:
         gauge("ready").labels(self.name).set(self.ready)
         self._bus_watch.update()
         gauge("tasks_failing").labels(self.name).set(len(self._supervisor.failing))
-        for name, lease in self._leases.items():
-            gauge("lease_held").labels(self.name, name).set(lease.held)
-            gauge("lease_epoch").labels(self.name, name).set(lease.epoch)
+        self._leases.export()
 
     async def shutdown(self) -> None:
         """Drain, flush, close and return within `monitoring.drain_s`; a second call waits for the first."""
@@ -190,7 +212,7 @@ class BaseService:
             ConfigError: a path or value is wrong; nothing has changed.
         """
         change = Change.of_values(self.settings, changes)
-        await self._apply(change.at_once(bar=not self.applies_at_bar))
+        await self._tuning.apply(change.at_once(bar=not self.applies_at_bar))
         return change.restart
 
     def log_activity(self, activity: str, **details: object) -> None:
@@ -223,27 +245,20 @@ class BaseService:
 
     async def hold_lease(self, name: str) -> Lease:
         """Wait for a lease and stop the service when it is lost; it is given back at the end."""
-        self.logger.info("lease.awaited", lease=name)
-        lease = await self.bus.lease(name, ttl_s=self.settings.redis.lease_ttl_s)
-        self._leases[name] = lease
-        self.logger.info("lease.taken", lease=name, epoch=lease.epoch)
-        self.spawn(f"lease.{name}", lambda: self._guard(lease))
-        return lease
+        return await self._leases.take(name, ttl_s=self.settings.redis.lease_ttl_s)
 
     async def at_bar(self) -> None:
         """Apply settings that wait for the boundary between two bars; called by services with bars."""
-        if self._reloader is not None and self._reloader.waiting:
-            await self._reloader.at_bar()
+        await self._tuning.boundary()
 
     def watch_config(self, reloader: Reloader) -> None:
         """Follow the settings files from the start on; called by `run`."""
-        reloader.bind(apply=self._apply, reject=self._reject, at_bar=self.applies_at_bar)
-        self._reloader = reloader
+        self._tuning.follow(reloader, at_bar=self.applies_at_bar)
 
     @property
     def ready(self) -> bool:
         """Tell whether the service is ready now."""
-        return all(check.ok for check in self._ready_checks())
+        return all(check.ok for check in self._probes.ready())
 
     @property
     def stopping(self) -> bool:
@@ -262,10 +277,10 @@ class BaseService:
         """Start the tasks; the service becomes ready when its readiness holds."""
         await self.on_start()
         self._life.move(State.STARTED)
-        self.spawn("readiness", self._watch_readiness)
+        self.spawn("readiness", lambda: self._probes.watch(self.name, self.metrics))
         self.spawn("heartbeat", self._beat)
-        if self._reloader is not None:
-            self.spawn("config", self._reloader.run)
+        if self._tuning.watch is not None:
+            self.spawn("config", self._tuning.watch)
 
     async def run(self) -> None:
         """Live from start to end; returns after a stop, raises the error that broke the service.
@@ -275,25 +290,15 @@ class BaseService:
         """
         self._catch_signals()
         try:
-            if await self._unless_stopped(self.initialize()) and await self._unless_stopped(self.start()):
+            if await unless(self._stopping, self.initialize()) and await unless(self._stopping, self.start()):
                 await self._stopping.wait()
+        except Exception as error:
+            self._fail(error)
+            raise
         finally:
             await self.shutdown()
         if self.error is not None:
             raise self.error
-
-    async def _unless_stopped(self, step: Awaitable[None]) -> bool:
-        work, stop = asyncio.ensure_future(step), asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel()
-                await asyncio.wait({work})
-                return False
-            await work
-            return not self._stopping.is_set()
-        finally:
-            stop.cancel()
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -313,7 +318,7 @@ class BaseService:
         """Close whatever a failed initialisation has opened."""
         await self._close(self._ending(min(5.0, self.settings.monitoring.drain_s)))
         if not self._life.over:
-            self._life.move(State.FAILED)
+            self._life.move(State.STOPPED if self.stopping and self.error is None else State.FAILED)
 
     async def _wind_down(self) -> None:
         if self._life.over:
@@ -336,8 +341,7 @@ class BaseService:
     async def _close(self, ending: Ending) -> None:
         await ending.end_tasks(share=0.3)
         await ending.step("stop", self.on_stop(), share=0.5)
-        for name, lease in self._leases.items():
-            await ending.step(f"lease.{name}", lease.release(), share=0.5)
+        await self._leases.release(ending)
         if self._opened:
             await ending.step("bus", self.bus.close(), share=0.8)
         await ending.step("http", self.health.stop(), share=1.0)
@@ -349,90 +353,14 @@ class BaseService:
 
     # ---- base tasks
 
-    async def _guard(self, lease: Lease) -> None:
-        while lease.held:  # noqa: ASYNC110 - the port tells the truth only when asked: it also ages
-            await asyncio.sleep(LEASE_EVERY_S)
-        raise Fenced(
-            f"lease {lease.name} (epoch {lease.epoch}) is lost: {self.name} stops writing and ends; it is restarted"
-        )
-
-    async def _watch_readiness(self) -> None:
-        was, why = False, ""
-        while True:
-            bad = next((check for check in self._ready_checks() if not check.ok), None)
-            now_ready, now_why = bad is None, "" if bad is None else f"{bad.name}: {bad.why}"
-            if now_ready and self.phase is State.STARTED:
-                self._life.move(State.READY)
-            if now_ready is not was:
-                self.logger.info("ready.gained") if now_ready else self.logger.warning("ready.lost", why=now_why)
-            elif not now_ready and now_why.partition(":")[0] != why.partition(":")[0]:
-                self.logger.info("ready.awaited", why=now_why)
-            was, why = now_ready, now_why
-            self.metrics.gauge("ready").labels(self.name).set(now_ready)
-            await asyncio.sleep(READY_EVERY_S)
-
     async def _beat(self) -> None:
         while True:
             pause = self.settings.monitoring.heartbeat_s
             self._vitals.beat(pause)
             self.update_metrics()
-            epoch = max((lease.epoch for lease in self._leases.values()), default=0)
-            await self.bus.send(Heartbeat(self.name, self.instance, self.phase.value, epoch, dict(self.details())))
+            beat = Heartbeat(self.name, self.instance, self.phase.value, self._leases.epoch, dict(self.details()))
+            await self.bus.send(beat)
             await asyncio.sleep(pause)
-
-    # ---- settings
-
-    async def _apply(self, change: Change) -> None:
-        """Put new settings in force, or raise and keep the old ones."""
-        if change.changed:
-            old = self.settings
-            await self.on_config(old, change.settings)
-            self.settings = change.settings
-            if self.levels is not None:
-                monitoring = self.settings.monitoring
-                self.levels.set(monitoring.log_level, monitoring.log_levels)
-        self.metrics.gauge("config_restart_required").labels(self.name).set(len(change.restart))
-        self.metrics.gauge("config_generation").labels(self.name).inc()
-        generation = int(self.metrics[f'omega_config_generation{{service="{self.name}"}}'])
-        self.logger.info(
-            "config.applied", generation=generation, changes=change.lines(), restart_required=change.restart
-        )
-        await self._tell(ConfigChanged(self.name, generation, applied=True, changes=change.lines(), error=""))
-
-    async def _reject(self, error: str) -> None:
-        self.metrics.counter("config_rejected_total").labels(self.name).inc()
-        self.logger.error("config.rejected", error=error)
-        await self._tell(ConfigChanged(self.name, 0, applied=False, changes=(), error=error))
-
-    async def _tell(self, message: ConfigChanged) -> None:
-        try:
-            await self.bus.send(message)
-        except Denied as error:
-            self.handle_error(error, message="ConfigChanged")
-
-    # ---- probes
-
-    def _live_checks(self) -> list[Check]:
-        return [Check("life", self.phase is not State.FAILED, "" if self.phase is not State.FAILED else "failed")]
-
-    def _started_checks(self) -> list[Check]:
-        begun = self.phase not in (State.NEW, State.INITIALISED)
-        return [Check("started", begun, "" if begun else f"still {self.phase}")]
-
-    def _ready_checks(self) -> list[Check]:
-        running = self._life.running and not self.stopping
-        checks = [Check("life", running, "" if running else self.phase.value)]
-        if not running:
-            return checks
-        bus = self.bus.state()
-        failing = self._supervisor.failing
-        checks.append(Check("bus", bus is BusState.CONNECTED, "" if bus is BusState.CONNECTED else bus.value))
-        checks.append(Check("tasks", not failing, "; ".join(f"{name}: {why}" for name, why in failing.items())))
-        for name, lease in self._leases.items():
-            checks.append(Check(f"lease {name}", lease.held, "" if lease.held else "lost"))
-        ok, why = self.readiness()
-        checks.append(Check("service", ok, why))
-        return checks
 
 
 OMEGAService = BaseService

@@ -134,7 +134,8 @@ class ValkeyServer:
             "dir": str(self.folder),
             "save": "",
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            # With everysec a busy disk postpones the write past the answer; a kill then loses what was acknowledged.
+            "appendfsync": "always",
             **self.options,
         }
         return [part for key, value in settings.items() for part in (f"--{key}", value)]

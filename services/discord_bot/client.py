@@ -23,6 +23,9 @@ from services.discord_bot.tree import FarmTree
 LOG = get_logger("services.discord_bot")
 
 
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody speaks here; the warnings would alarm
+
+
 class FarmClient(discord.Client):
     """One gateway session of the farm's bot.
 

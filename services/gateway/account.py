@@ -15,7 +15,7 @@ from omega.bus.messages import FundingPaid, OrderEvent
 from omega.config import Settings
 from omega.domain import EXTERNAL, TERMINAL, Fill, Instrument, OrderState, Role, may_step
 from omega.domain import ids as _ids
-from omega.errors import InvariantBroken
+from omega.errors import EnvironmentFault, InvariantBroken
 from omega.telemetry import Metrics
 from services.gateway.activity import Activity
 from services.gateway.books import Books
@@ -245,7 +245,10 @@ class Account:
 
     def halt_entries(self, reason: str, *, by: str = "gateway") -> None:
         """Halt entries; said once."""
-        self.halt.set(reason, by=by, ts_ns=self.clock())
+        try:
+            self.halt.set(reason, by=by, ts_ns=self.clock())
+        except EnvironmentFault:
+            self.halt.latch(reason)
 
     def halt_in_memory(self, reason: str) -> None:
         """Halt entries when the journal itself is what fails."""

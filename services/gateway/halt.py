@@ -47,10 +47,10 @@ class Halt:
         """Halt entries; False when they were halted before."""
         if self._reason:
             return False
-        self._reason = reason
         with self._journal.transaction():
             self._journal.put(_KEY, reason)
             self._tell(halted=True, reason=reason, by=by, ts_ns=ts_ns)
+        self._reason = reason
         self._touch(reason)
         _log.error("entries.halted", account=self._account, reason=reason, by=by)
         return True

@@ -76,8 +76,9 @@ class Market:
         for row in candles.rows:
             if row.ts_ns > track.sent_ns:
                 self._keep(stream, track, row)
-        if candles.rows:
-            self._account.last[candles.symbol] = Decimal(repr(candles.rows[-1].close))
+        newest = track.rows.get(max(track.rows, default=0))
+        if newest is not None:
+            self._account.last[candles.symbol] = Decimal(repr(newest.close))
         if track.warm and not track.filling:
             self._let_out(stream, track, candles.venue_ns, candles.received_ns)
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,7 +18,7 @@ import structlog
 from omega.bus.envelope import Envelope
 from omega.bus.port import Bus, Delivery
 from omega.domain import Action, Intent, OrderState, Role, client_id
-from omega.errors import Denied, Fenced, InvariantBroken, Rejected, TransientError, Unresolved
+from omega.errors import Denied, EnvironmentFault, Fenced, InvariantBroken, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
 from services.gateway.classify import CODES, RefusalKind
@@ -28,6 +29,7 @@ from services.gateway.venue import OrderRequest
 
 ZERO: Final = Decimal(0)
 _GROUP: Final = "gateway"
+_DISK_S: Final = 0.25
 _FATAL: Final = frozenset({RefusalKind.AUTH, RefusalKind.BUG})
 
 _log = structlog.get_logger(__name__)
@@ -62,7 +64,7 @@ class OrderPath:
                 for delivery in batch
                 if isinstance(delivery.received.envelope.data, Intent)
             ]
-            self.accept(intents)
+            await self._insist(lambda: self.accept(intents))
             for delivery in batch:
                 async with delivery:
                     pass
@@ -83,6 +85,17 @@ class OrderPath:
         for order in passed:
             self._start(order)
         return passed
+
+    async def _insist(self, write: Callable[[], object]) -> None:
+        """Write to the journal, again and again while the disk refuses: halted, with nothing half done."""
+        while True:
+            try:
+                write()
+            except EnvironmentFault as error:
+                self._account.halt_in_memory(str(error))
+                await asyncio.sleep(_DISK_S)
+            else:
+                return
 
     async def close_out(self, intent: Intent, *, corr: str = "") -> None:
         """Carry out an intent of the gateway itself (flatten, a guard that fired), past the bus."""
@@ -144,16 +157,23 @@ class OrderPath:
             try:
                 ack = await self._place(order)
             except Rejected as error:
-                account.step(order.client_id, OrderState.REJECTED, code=error.code, reason=str(error))
+                await self._outcome(order, OrderState.REJECTED, code=error.code, reason=str(error))
                 self._refused(error, order)
             except TransientError as error:
-                account.step(order.client_id, OrderState.REJECTED, code="not_sent", reason=str(error))
+                await self._outcome(order, OrderState.REJECTED, code="not_sent", reason=str(error))
             except Unresolved as error:
-                account.step(order.client_id, OrderState.UNRESOLVED, code=error.code, reason=str(error))
+                await self._outcome(order, OrderState.UNRESOLVED, code=error.code, reason=str(error))
                 _log.warning("order.unresolved", client_id=order.client_id, bot=order.bot, why=str(error))
                 self._look_ups.begin(order.client_id)
             else:
-                account.step(order.client_id, OrderState.WORKING, order_id=ack)
+                await self._outcome(order, OrderState.WORKING, order_id=ack)
+
+    async def _outcome(
+        self, order: JournalOrder, state: OrderState, *, code: str = "", reason: str = "", order_id: str = ""
+    ) -> None:
+        """Write down what came of a send."""
+        step = partial(self._account.step, order.client_id, state, code=code, reason=reason, order_id=order_id)
+        await self._insist(step)
 
     async def _place(self, order: JournalOrder) -> str:
         account = self._account
@@ -187,18 +207,23 @@ def _order_of(envelope: Envelope, intent: Intent, now: int) -> JournalOrder:
         bot=intent.bot,
         symbol=intent.symbol,
         side=intent.side,
-        size=intent.size,
+        size=_finite(intent.size),
         role=Role.ENTRY if intent.action is Action.ENTER else Role.EXIT,
         reduce_only=False,
-        stop=intent.stop,
-        target=intent.target,
-        ref_price=intent.ref_price,
+        stop=None if intent.stop is None else _finite(intent.stop),
+        target=None if intent.target is None else _finite(intent.target),
+        ref_price=_finite(intent.ref_price),
         bar_ts_ns=intent.bar_ts_ns,
         epoch=envelope.epoch,
         corr=envelope.corr,
         created_ns=now,
         reason=intent.reason,
     )
+
+
+def _finite(value: Decimal) -> Decimal:
+    """Return a number that the journal can keep; the gate has the original and denies it."""
+    return value if value.is_finite() else ZERO
 
 
 def _reduces(order: JournalOrder, account: Account, size: Decimal) -> bool:

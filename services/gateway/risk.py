@@ -184,7 +184,8 @@ def _quiet(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
     live = _others(intent, account, intent.symbol)
     if any(order.state is OrderState.UNRESOLVED for order in live):
         yield "unresolved", f"an order in {intent.symbol} has no proven outcome yet"
-    if any(order.bot == intent.bot and order.role is Role.ENTRY for order in live):
+    # The legs of one decision (one a target) belong together; an entry of another bar has to wait for them.
+    if any(o.bot == intent.bot and o.role is Role.ENTRY and o.bar_ts_ns != intent.bar_ts_ns for o in live):
         yield "pending", f"an entry of {intent.bot} is under way"
     if intent.action is Action.ENTER and account.books.book(intent.bot, intent.symbol).size * intent.side.sign < 0:
         yield "opposite", f"{intent.bot} holds the other side; it must exit first"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final
 
@@ -37,7 +37,7 @@ from services.gateway.rows import JournalOrder
 from services.gateway.status import StatusTeller
 from services.gateway.stops import StopKeeper
 from services.gateway.turns import Turns
-from services.gateway.venue import Venue, VenueOptions
+from services.gateway.venue import Trade, Venue, VenueOptions
 
 LEASE_TTL_S: Final = 5.0
 _RETAKE_S: Final = 5.0
@@ -81,7 +81,7 @@ class GatewayService(BaseService):
     async def on_initialize(self) -> None:
         """Open journal and venue and recover: before that the gateway is not ready."""
         loop = asyncio.get_running_loop()
-        self.private.schedule = lambda call: loop.call_soon(call)
+        self.private.schedule = lambda call: _soon(loop, call)
         self.account.journal.open()
         self.account.load()
         self.keeper.load()
@@ -103,7 +103,7 @@ class GatewayService(BaseService):
         self.spawn("reconcile", self.recovery.run)
         self.spawn("intents", self.path.run)
         self.spawn("commands", self.commands.run)
-        self.spawn("requests", lambda: self._serve())
+        self.spawn("requests", self._serve)
         self.spawn("status", self.status.run)
         self.spawn("instruments", self._keep_instruments)
         self.spawn("lease", self._keep_lease)
@@ -163,8 +163,11 @@ class GatewayService(BaseService):
     def _connect(self) -> None:
         self.account.on_fill = self._filled
         self.keeper.close_out = self._close_out
-        self.look_ups.on_trades = self.private.take_trades
+        self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
+
+    def _found(self, trades: list[Trade]) -> None:
+        self.private.take_trades(trades)
 
     def _filled(self, fill: Fill) -> None:
         self.keeper.request(f"fill {fill.trade_id}")
@@ -242,6 +245,10 @@ class GatewayService(BaseService):
     async def _set_leverage(self) -> None:
         for symbol in self.settings.gateway.symbols:
             await retry_read(lambda s=symbol: self.exchange.set_leverage(s, self.settings.trading.max_leverage))  # type: ignore[misc]
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    loop.call_soon(call)
 
 
 def switches(settings: Settings) -> None:

@@ -94,9 +94,18 @@ class StopKeeper:
             self._plans.pop(plan.order_id, None)
             if plan.fired:
                 self._fired.append(plan)
+                known = known or self._owned_late(plan)
             if known is not None and known.live:
                 self._gone(known, plan)
         self.request("plan")
+
+    def _owned_late(self, plan: PlanOrder) -> JournalPlan | None:
+        """Write down whose a stop was that fired before any look had found it."""
+        bot = self._guarded_by(plan)
+        if not bot:
+            return None
+        self._own(bot, plan)
+        return self._account.journal.plan(plan.client_id, plan.order_id)
 
     def fired_for(self, trade: Trade) -> tuple[str, Role] | None:
         """Return bot and role for an execution of a stop that fired before it was written down as anybody's."""
@@ -104,6 +113,21 @@ class StopKeeper:
             same = plan.client_id == trade.client_id or plan.size == trade.size
             if plan.symbol == trade.symbol and plan.side is trade.side and same:
                 bot = self._guarded_by(plan)
+                if bot and self._account.journal.plan(plan.client_id, plan.order_id) is None:
+                    self._own(bot, plan)
+                    self._gone(
+                        JournalPlan(
+                            plan.client_id,
+                            plan.order_id,
+                            bot,
+                            plan.symbol,
+                            plan.kind.value,
+                            plan.size,
+                            plan.trigger,
+                            live=True,
+                        ),
+                        plan,
+                    )
                 if bot:
                     return bot, ROLE_OF_PLAN.get(plan.kind, Role.STOP)
         return None

@@ -33,9 +33,10 @@ def open_stretch(venue: Venue, symbol: str, part: Range) -> None:
 def run_stretch(venue: Venue, symbol: str, part: Range) -> None:
     """Judge everything that rests against one stretch of price."""
     if venue.book.open_plans or venue.book.open_orders:
+        newest = venue.latest_id
         plans.run(venue, symbol, part)
-        newest = next(reversed(venue.book.plans), "")
-        _limits(venue, symbol, part)
+        # What a trigger has just placed is not judged by this stretch: its price may have come before.
+        _limits(venue, symbol, part, until=newest)
         plans.run(venue, symbol, part, after=newest)
     liquidation.run(venue, symbol, part)
 
@@ -67,9 +68,9 @@ def crossing(venue: Venue, order: Order) -> float:
     return fills.limit_fill(order.side, float(order.price), touch, touch, touch)
 
 
-def _limits(venue: Venue, symbol: str, part: Range) -> None:
+def _limits(venue: Venue, symbol: str, part: Range, *, until: str) -> None:
     for order in [item for item in venue.book.open_orders.values() if item.symbol == symbol]:
-        if order.market or not order.open:
+        if order.market or not order.open or order.order_id > until:
             continue
         price = fills.limit_fill(order.side, float(order.price), part.open_, part.high, part.low)
         if price > 0.0:

@@ -72,6 +72,11 @@ class Venue:
         self._ids += 1
         return str(_FIRST_ID + self._ids)
 
+    @property
+    def latest_id(self) -> str:
+        """The id given out last."""
+        return str(_FIRST_ID + self._ids)
+
     def last(self, symbol: str) -> float:
         """Return the last price, which is the mark price too."""
         return self.replay.last(symbol)

@@ -201,6 +201,7 @@ class Farm:
             **({"OMEGA_SIMULATOR__START": self.options.start} if self.options.start else {}),
             **({"OMEGA_SIMULATOR__DATA_DIR": self.options.data} if self.options.data else {}),
             **{f"OMEGA_GATEWAY__{key}": value for key, value in DEMO.items()},
+            "OMEGA_COSMIC__CLOCK": "bars",
             "PYTHONUNBUFFERED": "1",
         }
         argv = [sys.executable, "-m", f"services.{service}"]

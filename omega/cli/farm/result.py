@@ -94,6 +94,7 @@ async def _invariants(farm: Farm) -> dict[str, Any]:
 
 async def _ledger(farm: Farm) -> Any:
     try:
+        await farm.bus.ask("ledger", "settle", within_ns=20_000_000_000)
         return await farm.bus.ask("ledger", "summary", within_ns=10_000_000_000)
     except OmegaError as error:
         return {"error": f"{type(error).__name__}: {error}"}

@@ -50,6 +50,16 @@ def samples() -> list[dict[str, Any]]:
     return [sample for sample in recorded("samples.json") if sample["scope"] == "v2"]
 
 
+@pytest.fixture
+def rest_cases() -> dict[str, Any]:
+    return {case["id"]: case for case in recorded("rest_cases.json")}
+
+
+@pytest.fixture
+def ws_cases() -> dict[str, Any]:
+    return {case["id"]: case for case in recorded("ws_cases.json")}
+
+
 def config(url: str, ws_url: str) -> dict[str, Any]:
     ws = {name: f"{ws_url}/v2/ws/{name}" for name in ("public", "private", "utaPublic", "utaPrivate")}
     return {
@@ -60,6 +70,7 @@ def config(url: str, ws_url: str) -> dict[str, Any]:
         "urls": {"api": {**dict.fromkeys(REST, url), "ws": ws, "demo": ws}},
         "options": {"uta": False, "defaultType": "swap", "fetchMarkets": {"types": ["swap", "spot"]}},
         "enableRateLimit": False,
+        "enableLastJsonResponse": True,
     }
 
 

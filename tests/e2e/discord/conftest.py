@@ -53,7 +53,7 @@ class Remote:
     async def until(self, condition: Callable[[dict[str, Any]], object], within_s: float = 15.0) -> dict[str, Any]:
         """Wait until its state fulfils a condition."""
         async with asyncio.timeout(within_s):
-            while not condition(state := await self.state()):
+            while not condition(state := await self.state()):  # noqa: ASYNC110 - it changes in another process
                 await asyncio.sleep(0.05)
         return state
 
@@ -108,6 +108,12 @@ class Stage:
         await bus.start()
         self.stack.push_async_callback(bus.close)
         return bus
+
+    async def logged(self, instance: str, text: str, within_s: float = 15.0) -> None:
+        """Wait until a bot has logged a text."""
+        async with asyncio.timeout(within_s):
+            while text not in self.log(instance):  # noqa: ASYNC110 - another process writes the file
+                await asyncio.sleep(0.05)
 
     def log(self, instance: str = "one") -> str:
         """Return what a bot has logged."""

@@ -2,16 +2,16 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from omega.bus import BotStatus, Command, CommandResult, RedisBus, Verb
+from omega.bus import BotStatus, Command, CommandResult, Message, RedisBus, SendResult, Verb
 from omega.domain import Fill, Mode, Role, Side
 
 D = Decimal
-READY = {"connected": 1}
 
 
 def fill(trade: str) -> Fill:
@@ -40,6 +40,25 @@ async def play_the_farm(bus: RedisBus, heard: list[Command]) -> None:
             heard.append(command)
             for service, target in (("runner-1", "fib-btc"), ("gateway", command.target)):
                 await bus.send(CommandResult(command.command_id, service, target, "applied", "done"))
+
+
+async def status_until(stage: Any, says: Callable[[str], bool]) -> dict[str, Any]:
+    """Ask /status until its text fulfils a condition."""
+    for _ in range(100):
+        reply: dict[str, Any] = await stage.remote.act("slash", user="viewer", channel="ops", path="status")
+        if says(reply["text"]):
+            return reply
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"/status never said it; it says {reply['text']}")
+
+
+async def sent(bus: RedisBus, message: Message, message_id: str) -> None:
+    """Send until the server has it."""
+    for _ in range(100):
+        if await bus.send(message, message_id=message_id) is not SendResult.BUFFERED:
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError("the server did not come back for this sender")
 
 
 @pytest.mark.req("1.04", "1.25", "1.42", "1.43")
@@ -79,16 +98,9 @@ async def test_server_killed_and_back_leaves_answers_and_loses_no_notice(stage: 
     await stage.remote.until(lambda s: sum(m["channel"] == "fills" for m in s["messages"]) == 1)
 
     await stage.stop_redis()
-    async with asyncio.timeout(15):
-        while (
-            "last known values"
-            not in (down := await stage.remote.act("slash", user="viewer", channel="ops", path="status"))["text"]
-        ):
-            await asyncio.sleep(0.1)
+    down = await status_until(stage, lambda text: "last known values" in text)
     await stage.start_redis()
-    async with asyncio.timeout(20):
-        while (await bus.send(fill("2"), message_id="fill:2")).value == "buffered":
-            await asyncio.sleep(0.2)
+    await sent(bus, fill("2"), "fill:2")
     state = await stage.remote.until(lambda s: sum(m["channel"] == "fills" for m in s["messages"]) == 2)
 
     assert "fib-btc" in down["text"]
@@ -100,7 +112,8 @@ async def test_second_process_takes_over_when_the_first_dies(stage: Any):
     first = await stage.start_bot("one")
     await stage.remote.until(lambda s: s["connected"] == 1)
     await stage.start_bot("two")
-    await asyncio.sleep(1.0)
+    await stage.logged("two", "another process holds the one gateway session")
+    await asyncio.sleep(0.5)
     assert (await stage.remote.state())["identifies"] == 1
 
     first.send_signal(signal.SIGTERM)

@@ -16,11 +16,13 @@ from omega.bus import MemoryBus, MemoryHub
 from omega.config import Settings
 from omega.domain import Action, Intent, Side, intent_id
 from services.gateway.service import GatewayService
+from services.simulator.account import AccountSpec
 from services.simulator.local import local_simulator
 from services.simulator.options import SimulatorOptions
 from services.simulator.server import Server
 
 BTC = "BTC-USDT.P"
+RICH = AccountSpec(usdt=Decimal(200_000))
 SECOND_NS = 1_000_000_000
 
 
@@ -185,7 +187,7 @@ class Bench:
 def make_bench(tmp_path: Path) -> Callable[..., Any]:
     @contextlib.asynccontextmanager
     async def make(*, start: bool = True, **options: Any) -> AsyncIterator[Bench]:
-        async with local_simulator(SimulatorOptions(speed=0, limits=False, warmup=300)) as server:
+        async with local_simulator(SimulatorOptions(speed=0, limits=False, warmup=300, accounts=(RICH,))) as server:
             bench = Bench(server, MemoryHub(), tmp_path, options)
             try:
                 if start:

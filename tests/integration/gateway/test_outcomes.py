@@ -163,7 +163,9 @@ async def test_exit_goes_while_an_entry_is_unresolved(make_bench: Any) -> None:
         await bench.fault("drop_before", path=PLACE)
         doubtful = bench.intent()
         await bench.send(doubtful)
-        await bench.until(lambda: bench.order(doubtful) and bench.order(doubtful).state is OrderState.UNRESOLVED, "doubt")
+        await bench.until(
+            lambda: bench.order(doubtful) and bench.order(doubtful).state is OrderState.UNRESOLVED, "doubt"
+        )
         leave = bench.intent(Action.EXIT, Side.SELL, bot="beta")
         await bench.send(leave)
         await bench.until(lambda: bench.order(leave) and bench.order(leave).state is OrderState.WORKING, "the exit")

@@ -19,7 +19,9 @@ def stops(bench: Any) -> list[tuple[Decimal, Decimal]]:
 async def test_stop_cancelled_by_hand_is_placed_again_with_our_client_id(bench: Any) -> None:
     intent = await bench.enter()
     [child] = bench.plans()
-    await bench.admin("POST", "/cancel", {"orderId": child.order_id, "symbol": "BTCUSDT", "productType": "USDT-FUTURES"})
+    await bench.admin(
+        "POST", "/cancel", {"orderId": child.order_id, "symbol": "BTCUSDT", "productType": "USDT-FUTURES"}
+    )
     await bench.until(lambda: bench.plans() and bench.plans()[0].client_oid.startswith("s"), "the new stop")
     await bench.settle()
 
@@ -109,7 +111,9 @@ async def test_doubled_stop_is_taken_away(bench: Any) -> None:
     venue = bench.gateway.account.venue
     from services.gateway.venue import PlanKind, PlanRequest
 
-    await venue.place_plan(PlanRequest("sdoubled0001", intent.symbol, Side.SELL, Decimal("0.01"), intent.stop, PlanKind.STOP))
+    await venue.place_plan(
+        PlanRequest("sdoubled0001", intent.symbol, Side.SELL, Decimal("0.01"), intent.stop, PlanKind.STOP)
+    )
     await bench.until(lambda: len(bench.plans()) == 1, "one stop")
     await bench.settle()
 

@@ -230,13 +230,13 @@ async def test_ledger_bus_away_for_a_while_catches_up(url: str):
 
 @pytest.mark.req("4.19", "4.21")
 async def test_ledger_process_killed_again_and_again_writes_everything_once(valkey: ValkeyServer, tmp_path: Path):
-    """A real process over a real server is killed (SIGKILL) in the middle of its work, three times."""
+    """A real process over a real server is killed (SIGKILL) in the middle of its work, twice."""
     url = f"sqlite:///{tmp_path}/farm.sqlite"
     bus = connect(valkey.url, env="dev", source="test/1")
     await bus.start()
-    bots = [f"bot{n}" for n in range(8)]
+    bots = [f"bot{n}" for n in range(6)]
     try:
-        for life, pause in enumerate((0.0, 0.05, 0.3)):
+        for life, pause in enumerate((0.0, 0.1)):
             process = _spawn(valkey.url, url, tmp_path)
             await _feed(bus, bots[life * 2 : life * 2 + 2])
             await _until_it_writes(url, process)
@@ -245,7 +245,7 @@ async def test_ledger_process_killed_again_and_again_writes_everything_once(valk
             process.wait(10)
         process = _spawn(valkey.url, url, tmp_path)
         try:
-            await _feed(bus, bots[6:])
+            await _feed(bus, bots[4:])
             summary = await _ask_patiently(bus)
         finally:
             process.terminate()
@@ -253,7 +253,7 @@ async def test_ledger_process_killed_again_and_again_writes_everything_once(valk
     finally:
         await bus.close()
 
-    assert summary["totals"] | {"decisions": 8 * 120, "orders": 8 * 30, "fills": 8 * 30} == summary["totals"]
+    assert summary["totals"] | {"decisions": 6 * 120, "orders": 6 * 30, "fills": 6 * 30} == summary["totals"]
     assert summary["duplicate_client_ids"] == []
     alone = await _alone(tmp_path, bots)
     for bot in bots:
@@ -289,7 +289,7 @@ async def _ask_patiently(bus: Any) -> dict[str, Any]:
 
 async def _until_it_writes(url: str, process: subprocess.Popen[bytes]) -> None:
     before = await _records(url)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await _records(url) <= before:
             assert process.poll() is None, "the ledger ended by itself"
             await asyncio.sleep(0.02)

@@ -12,6 +12,7 @@ from omega.domain import Position, Role, Side
 from omega.errors import CorruptData, Denied
 from omega.storage import Database, metadata, queries, upgrade
 from omega.storage.tables import equity, fills, offsets, order_events, orders, positions, trades
+from omega.testing.databases import PostgresServer
 from services.ledger.answers import Answers, capital_of
 from services.ledger.sink import Sink
 
@@ -327,9 +328,9 @@ async def test_answers_external_book_is_shown_without_capital(database: Database
 
 
 @pytest.mark.req("3.18", "4.50")
-async def test_queries_on_postgresql_use_their_indexes(filled: Database):
-    if filled.embedded:
-        pytest.skip("plans are proven on PostgreSQL; this is SQLite")
+async def test_queries_on_postgresql_use_their_indexes(server: PostgresServer):
+    filled = Database(server.create())
+    await upgrade(filled)
     wanted = {
         "ix_orders_intent_id": select(orders).where(orders.c.intent_id == "x"),
         "ix_orders_order_id": select(orders).where(orders.c.order_id == "x"),
@@ -347,3 +348,4 @@ async def test_queries_on_postgresql_use_their_indexes(filled: Database):
             text = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
             plan = "\n".join(row[0] for row in await connection.exec_driver_sql(f"EXPLAIN {text}"))
             assert index in plan, plan
+    await filled.close()

@@ -14,7 +14,7 @@ from services.simulator.local import local_simulator
 from services.simulator.options import SimulatorOptions
 from services.simulator.server import Server
 
-REST = "spot mix user p2p broker margin common tax convert copy earn uta".split()
+REST = ["spot", "mix", "user", "p2p", "broker", "margin", "common", "tax", "convert", "copy", "earn", "uta"]
 
 
 def client_config(rest_url: str, ws_url: str, **changes: Any) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def client_config(rest_url: str, ws_url: str, **changes: Any) -> dict[str, Any]:
         "urls": {"api": {**dict.fromkeys(REST, rest_url), "ws": ws, "demo": ws}},
         "options": {"uta": False, "defaultType": "swap", "fetchMarkets": {"types": ["swap", "spot"]}},
         "enableRateLimit": False,
+        "enableLastJsonResponse": True,
         **changes,
     }
 

@@ -178,7 +178,7 @@ def test_variable_is_read_as_its_field_wants(
 
 @pytest.mark.req("3.14")
 def test_variable_reaches_a_bots_parameter(config_dir: Path, write: Write) -> None:
-    write("bots/a.yaml", "bots:\n  fib-btc:\n    strategy: s\n    symbol: X\n")
+    write("bots/a.yaml", "bots:\n  fib-btc:\n    strategy: s\n    symbol: BTC-USDT.P\n")
 
     settings = of(config_dir, {"OMEGA_BOTS__FIB_BTC__PARAMS__SPAN": "20", "OMEGA_BOTS__FIB_BTC__CAPITAL": "7"}).settings
 
@@ -256,6 +256,27 @@ def test_generation_changes_with_a_value_and_only_then(config_dir: Path, write: 
     assert of(config_dir).generation == first
     write("risk.yaml", "trading:\n  max_leverage: 2\n")
     assert of(config_dir).generation != first
+
+
+@pytest.mark.parametrize(
+    ("bot", "words"),
+    [
+        ("symbol: DOGE-USDT.P", r"bots\.x\.symbol is DOGE-USDT\.P, which the gateway does not publish"),
+        ("symbol: BTC-USDT.P\n    timeframe: 5m", r"bots\.x wants 5m bars, which the gateway does not publish"),
+    ],
+)
+def test_bot_on_what_nobody_publishes_is_refused(config_dir: Path, write: Write, bot: str, words: str) -> None:
+    write("bots/x.yaml", f"bots:\n  x:\n    strategy: s\n    {bot}\n")
+
+    with pytest.raises(ConfigError, match=words):
+        of(config_dir)
+
+
+def test_unreadable_file_is_named(config_dir: Path) -> None:
+    (config_dir / "risk.yaml").write_bytes(b"trading:\n  venue: \xff\n")
+
+    with pytest.raises(ConfigError, match=r"config/risk\.yaml cannot be read"):
+        of(config_dir)
 
 
 @pytest.mark.req("0.61")

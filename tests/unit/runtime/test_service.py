@@ -151,7 +151,19 @@ async def test_service_stop_before_it_is_initialised_ends_quietly(diary: Diary) 
     diary.request_stop("SIGTERM")
 
     await asyncio.wait_for(running, 2)
+    assert diary.phase is State.STOPPED
+
+
+async def test_service_failed_start_ends_it_as_failed(diary: Diary) -> None:
+    async def fails() -> None:
+        raise TransientError("no market data")
+
+    diary.on_start = fails  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        await asyncio.wait_for(diary.run(), 3)
+
     assert diary.phase is State.FAILED
+    assert diary.calls == ["initialize", "stop"]
 
 
 @pytest.mark.parametrize("error", [Fenced("lost"), InvariantBroken("sum is off")])
@@ -171,7 +183,7 @@ async def test_service_error_that_halts_ends_it_without_drain(diary: Diary, erro
 
 
 async def test_service_lost_lease_stops_it(diary: Diary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omega.runtime.service.LEASE_EVERY_S", 0.01)
+    monkeypatch.setattr("omega.runtime.leases.LOOK_EVERY_S", 0.01)
     running = asyncio.ensure_future(diary.run())
     await eventually(lambda: diary.phase is State.READY)
     lease = await diary.hold_lease("bot:fib-btc")

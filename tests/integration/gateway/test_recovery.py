@@ -1,0 +1,149 @@
+"""Killed at any point of a send, the gateway comes back to one truth: no order doubled, none lost, the stop in place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from omega.bus import OrderEvent
+from omega.domain import Intent, OrderState
+
+ROOT = Path(__file__).resolve().parents[3]
+CHILD = Path(__file__).with_name("dying_gateway.py")
+
+
+def plain(settings: Any) -> str:
+    """The settings as JSON with their secrets: they are the simulator's published ones."""
+    document = settings.model_dump(mode="json")
+    for name in ("api_key", "api_secret", "passphrase"):
+        document["gateway"][name] = getattr(settings.gateway, name).get_secret_value()
+    for number, key in enumerate(settings.simulator.keys):
+        document["simulator"]["keys"][number] = {"key": key.key, "secret": "x", "passphrase": "x"}
+    return json.dumps(document)
+
+
+async def kill_in_the_middle(bench: Any, point: str) -> Intent:
+    """Run the first life of the gateway in a process of its own until it kills itself; return the intent."""
+    settings = bench.gateway.settings
+    intent: Intent = bench.intent()
+    await bench.close()
+    text = json.dumps({"point": point, "settings": plain(settings), "intent": TypeAdapter(Intent).dump_json(intent).decode()})
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(CHILD),
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await child.communicate(text.encode())
+    assert child.returncode == -9, errors.decode()[-2000:]
+    return intent
+
+
+def placed(bench: Any) -> int:
+    return sum(order.source == "API" for order in bench.server.exchange.venue.book.orders.values())
+
+
+@pytest.mark.req("0.54")
+async def test_killed_before_the_send_ends_proven_absent(make_bench: Any) -> None:
+    async with make_bench(proof_of_absence_s=0.3) as bench:
+        intent = await kill_in_the_middle(bench, "before_send")
+        await bench.open()
+        await bench.until(lambda: bench.order(intent).state is OrderState.REJECTED, "the proof")
+
+        assert placed(bench) == 0
+        await bench.until(lambda: bench.gateway.outbox.clear, "the events")
+        states = [event.state for event in await bench.events() if isinstance(event, OrderEvent)]
+        assert states == [OrderState.SENDING, OrderState.UNRESOLVED, OrderState.REJECTED]
+
+
+@pytest.mark.req("0.54")
+async def test_killed_between_send_and_answer_adopts_the_order_and_its_fill(make_bench: Any) -> None:
+    async with make_bench() as bench:
+        intent = await kill_in_the_middle(bench, "after_send")
+        await bench.admin("POST", "/step")
+        await bench.open()
+        await bench.until(lambda: bench.order(intent).state is OrderState.FILLED, "the fill")
+        await bench.settle()
+
+        assert placed(bench) == 1
+        assert bench.size() == Decimal("0.01")
+        assert bench.gateway.keeper.stop_of("alpha", intent.symbol) == (Decimal("0.01"), intent.stop)
+        truth = await bench.invariants()
+        assert (truth["books_equal_venue"], truth["every_position_has_stop"]) == (True, True)
+
+
+async def test_killed_before_the_commit_leaves_nothing_and_the_intent_may_come_again(make_bench: Any) -> None:
+    async with make_bench() as bench:
+        intent = await kill_in_the_middle(bench, "before_commit")
+        await bench.open()
+        assert bench.order(intent) is None
+        await bench.send(intent)
+        await bench.settle(0, intent.intent_id)
+
+        assert bench.order(intent).state is OrderState.WORKING
+        assert placed(bench) == 1
+
+
+async def test_restart_reads_what_happened_meanwhile(bench: Any) -> None:
+    """While the gateway is down its stop fires: the next life books it on the bot."""
+    price = bench.price()
+    await bench.enter(stop=str((price * Decimal("0.998")).quantize(Decimal("0.1"))))
+    held = bench.size()
+    await bench.close()
+    for _ in range(300):
+        await bench.admin("POST", "/step")
+        if not bench.plans():
+            break
+    await bench.open()
+    await bench.settle()
+
+    assert held
+    assert bench.size() == 0
+    truth = await bench.invariants()
+    assert truth["books_equal_venue"]
+    assert not await strangers(bench)
+
+
+async def strangers(bench: Any) -> list[str]:
+    return [bot for (bot, _), book in bench.gateway.account.books.items() if bot == "external" and book.trades]
+
+
+async def test_damaged_journal_is_refused_with_what_to_do(bench: Any) -> None:
+    from omega.errors import CorruptData
+    from services.gateway.journal import Journal
+
+    path = bench.folder / "other.sqlite"
+    path.write_bytes(b"this is no database at all" * 100)
+
+    with pytest.raises(CorruptData, match="damaged"):
+        Journal(path).open()
+
+
+async def test_full_disk_halts_entries_and_sends_nothing(bench: Any) -> None:
+    journal = bench.gateway.account.journal
+    plain_run = journal._run
+
+    def full(sql: str, values: Any = ()) -> Any:
+        if sql.startswith("INSERT OR REPLACE INTO orders"):
+            raise journal._fault(sqlite3.OperationalError("database or disk is full"))
+        return plain_run(sql, values)
+
+    journal._run = full
+    intent = bench.intent()
+    await bench.send(intent)
+    await bench.until(lambda: bench.gateway.account.halt.active, "the halt")
+    journal._run = plain_run
+
+    assert placed(bench) == 0
+    assert "full" in bench.gateway.account.halt.reason

@@ -1,0 +1,120 @@
+"""Whatever stands at the venue and whatever the books say: the deeds lead to whole stops, never two, raised before lowered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.gateway.books import share
+from services.gateway.protection import adopt, covered, deeds, unwatched, wanted
+from services.gateway.rows import Guard
+from services.gateway.venue import PlanKind, PlanOrder, closing_side
+
+BOTS = ("ann", "bob", "cat", "dan")
+sizes_of = st.dictionaries(st.sampled_from(BOTS), st.integers(-5, 5).filter(bool).map(Decimal), max_size=4)
+triggers = st.sampled_from([Decimal(90), Decimal(95), Decimal(97)])
+
+
+@st.composite
+def worlds(draw: Any) -> tuple[dict[str, Decimal], dict[str, Guard], list[PlanOrder], dict[str, str]]:
+    sizes = draw(sizes_of)
+    net = sum(sizes.values(), Decimal(0))
+    guards = {}
+    for bot in sizes:
+        target = draw(st.one_of(st.none(), st.just(Decimal(120))))
+        guards[bot] = Guard(bot, "S", 1, draw(triggers), target, 0)
+    side = closing_side(net)
+    plans, owners = [], {}
+    for number in range(draw(st.integers(0, 6))):
+        kind = draw(st.sampled_from([PlanKind.STOP, PlanKind.TARGET]))
+        trigger = Decimal(120) if kind is PlanKind.TARGET else draw(triggers)
+        placed = draw(st.sampled_from([side, side.opposite])) if draw(st.integers(0, 4)) == 0 else side
+        size = Decimal(draw(st.integers(1, 6)))
+        plans.append(PlanOrder(str(number), f"c{number}", "S", placed, size, trigger, kind, live=True, fired=False, ts_ns=0))
+        owner = draw(st.one_of(st.none(), st.sampled_from(BOTS)))
+        if owner is not None:
+            owners[str(number)] = owner
+    return sizes, guards, plans, owners
+
+
+def carry_out(todo: list[Any], plans: list[PlanOrder], owners: dict[str, str], side: Any) -> list[PlanOrder]:
+    found = {plan.order_id: plan for plan in plans}
+    for number, deed in enumerate(todo):
+        if deed.plan is None:
+            name = f"new{number}"
+            found[name] = PlanOrder(
+                name, name, "S", side, deed.size, deed.trigger, deed.kind, live=True, fired=False, ts_ns=0
+            )
+            owners[name] = deed.bot
+        elif deed.size:
+            found[deed.plan.order_id] = replace(deed.plan, size=deed.size)
+        else:
+            del found[deed.plan.order_id]
+    return list(found.values())
+
+
+@pytest.mark.req("4.38")
+@settings(max_examples=400, deadline=None)
+@given(worlds())
+def test_deeds_end_in_whole_stops_once_and_stay_there(world: Any) -> None:
+    sizes, guards, plans, owners = world
+    net = sum(sizes.values(), Decimal(0))
+    wants = wanted(sizes, guards)
+    owners = {**owners, **adopt(wants, plans, owners, net)}
+    for _ in range(4):
+        todo = deeds(wants, plans, owners, external=Decimal(0), net=net)
+        if not todo:
+            break
+        assert todo == sorted(todo, key=lambda deed: not deed.raises)
+        plans = carry_out(todo, plans, owners, closing_side(net))
+
+    assert deeds(wants, plans, owners, external=Decimal(0), net=net) == []
+    stops = {want.bot: want.size for want in wants if want.kind is PlanKind.STOP}
+    for bot in sizes:
+        assert covered(bot, plans, owners) == stops.get(bot, Decimal(0))
+    assert sum(stops.values(), Decimal(0)) == abs(net)
+    assert all(plan.side is closing_side(net) for plan in plans) or not plans
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_wanted_and_unwatched_make_up_every_position(world: Any) -> None:
+    sizes, guards, _, _ = world
+    wants = wanted(sizes, guards)
+    stops = {want.bot: want.size for want in wants if want.kind is PlanKind.STOP}
+    loose = unwatched(sizes, wants)
+
+    for bot, size in sizes.items():
+        assert stops.get(bot, Decimal(0)) + abs(loose.get(bot, Decimal(0))) == abs(size)
+    assert sum(loose.values(), Decimal(0)) == 0
+
+
+def test_deeds_leave_a_strangers_stop_while_the_external_book_is_open() -> None:
+    plan = PlanOrder("1", "x", "S", closing_side(Decimal(1)), Decimal(1), Decimal(90), PlanKind.STOP, live=True, fired=False, ts_ns=0)
+
+    assert deeds([], [plan], {}, external=Decimal(1), net=Decimal(1)) == []
+    assert [deed.plan for deed in deeds([], [plan], {}, external=Decimal(0), net=Decimal(0))] == [plan]
+
+
+def test_wanted_gives_the_tightest_stop_of_the_net_side_first() -> None:
+    sizes = {"ann": Decimal(3), "bob": Decimal(2), "cat": Decimal(-4)}
+    guards = {
+        "ann": Guard("ann", "S", 1, Decimal(90), None, 0),
+        "bob": Guard("bob", "S", 1, Decimal(95), None, 0),
+        "cat": Guard("cat", "S", -1, Decimal(110), None, 0),
+    }
+
+    assert [(want.bot, want.size) for want in wanted(sizes, guards)] == [("bob", Decimal(1))]
+
+
+@given(
+    st.integers(-1000, 1000).map(Decimal),
+    st.dictionaries(st.sampled_from(BOTS), st.integers(-9, 9).filter(bool).map(Decimal), min_size=1),
+)
+def test_share_loses_nothing(amount: Decimal, sizes: dict[str, Decimal]) -> None:
+    assert sum(share(amount, sizes, Decimal("0.01")).values(), Decimal(0)) == amount
