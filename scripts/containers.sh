@@ -116,7 +116,7 @@ trade() {
   done
   say "it trades: $fills fills after $SECONDS s"
   for _ in $(seq 60); do # the first health check of the last one may still be due
-    inspect | grep -qv 'health=healthy' || break
+    inspect | grep -v 'health=healthy' >/dev/null || break
     sleep 1
   done
   inspect

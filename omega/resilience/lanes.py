@@ -123,9 +123,8 @@ class RateLanes:
             await waiter.granted
         except asyncio.CancelledError:
             if waiter.granted.done() and not waiter.granted.cancelled():
-                self._tokens = min(
-                    self._tokens + weight, self.burst
-                )  # granted and cancelled in the same turn: give back
+                # Granted and cancelled in the same turn: give back.
+                self._tokens = min(self._tokens + weight, self.burst)
             waiter.granted.cancel()
             self._serve()
             raise

@@ -34,6 +34,8 @@ class Tuning:
         self._take = take
         self._generation = 0
         self._reloader: Reloader | None = None
+        metrics.gauge("config_generation").labels(service).set(0)
+        metrics.counter("config_rejected_total").labels(service).inc(0)
 
     def follow(self, reloader: Reloader, *, at_bar: bool) -> None:
         """Take changes from the files; with `at_bar` some of them wait for `boundary`."""

@@ -1,1 +1,4 @@
-"""The gateway: the only door to money. One process serves one exchange account; started by `python -m services.gateway`."""
+"""The gateway: the only door to money.
+
+One process serves one exchange account; started by `python -m services.gateway`.
+"""

@@ -1,12 +1,14 @@
 """One exchange account as the gateway holds it: journal, books, venue, halt, and what every part does with an order.
 
-The order path, the private stream, look-ups, stops and recovery share one `Account`; each changes orders through it alone.
+The order path, the private stream, look-ups, stops and recovery share one `Account`; each changes orders through it
+alone.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
@@ -228,18 +230,25 @@ class Account:
         self.journal.emit(f"funding:{bill.funding_id}:{bot}", event)
 
     def _guard(self, fill: Fill, order: JournalOrder | None, *, flat: bool) -> None:
-        """Let the stop and target of an entry guard the position that its fill opens; a flat book needs none."""
+        """Open a leg with an entry's stop and target, or take a closing fill off the legs: the stop's own first."""
         if fill.bot == EXTERNAL:
             return
-        old = self.journal.guard(fill.bot, fill.symbol) or Guard(fill.bot, fill.symbol, 0, None, None, 0)
-        if flat:
-            new = Guard(fill.bot, fill.symbol, 0, None, None, old.generation)
-        elif order is not None and order.role is Role.ENTRY:
-            new = Guard(fill.bot, fill.symbol, fill.side.sign, order.stop, order.target, old.generation)
-        else:
-            new = old
-        if new != old:
-            self.journal.put_guard(new)
+        legs = self.journal.guards(fill.symbol, fill.bot)
+        if order is not None and order.role is Role.ENTRY:
+            old = next((leg.size for leg in legs if leg.leg == order.client_id), Decimal(0))
+            size = old + fill.size
+            self.journal.put_guard(
+                Guard(fill.bot, fill.symbol, order.client_id, fill.side.sign, size, order.stop, order.target)
+            )
+            return
+        plan = self.journal.plan(fill.client_id, fill.order_id)
+        own = plan.leg if plan is not None else ""
+        left = sum((leg.size for leg in legs), Decimal(0)) if flat else fill.size
+        for leg in sorted(legs, key=lambda leg: leg.leg != own):
+            cut = min(leg.size, left)
+            left -= cut
+            if cut:
+                self.journal.put_guard(replace(leg, size=leg.size - cut))
 
     # halts ----------------------------------------------------------------------------------------------------------
 

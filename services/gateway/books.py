@@ -1,6 +1,7 @@
 """Whose is what: the bots' virtual positions from fills, the EXTERNAL book, and what the venue says differently.
 
-The sum of the books equals the venue's position; fills are the truth, the venue's positions are the check. Used by the account.
+The sum of the books equals the venue's position; fills are the truth, the venue's positions are the check. Used by
+the account.
 """
 
 from __future__ import annotations

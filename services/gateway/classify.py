@@ -1,7 +1,8 @@
-"""What a venue's refusal means: from an exception alone to a kind and to the outcome of a send. Called by every venue adapter.
+"""What a venue's refusal means: from an exception alone to a kind and to the outcome of a send.
 
-ccxt's class alone misleads (40010, a time-out, arrives as AuthenticationError), so the venue's own code in the answer's JSON
-decides first; the class is asked only when there is no code. Source: the venue's documents and measured answers of ccxt 4.5.90.
+Called by every venue adapter. ccxt's class alone misleads (40010, a time-out, arrives as AuthenticationError), so the
+venue's own code in the answer's JSON decides first; the class is asked only when there is no code. Source: the
+venue's documents and measured answers of ccxt 4.5.90.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ _CODES: Final[dict[RefusalKind, str]] = {
     _K.DUPLICATE: "40786 43118 45034 25212",
     _K.FUNDS: "40711 40712 40762 43012 50020 40754 45002 40798",
     _K.RULES: (
-        "40808 41103 45110 45113 41117 43011 40774 40917 45122 45111 45112 45115 43037 43006 40787 22006 22007 40815 40816"
+        "40808 41103 45110 45113 41117 43011 40774 40917 45122 45111 45112 45115 43037 43006 40787 22006 22007 40815"
+        " 40816"
     ),
     _K.MODE: "40797 40756 45117 40920 40872",
     _K.SYMBOL: "40309 50004 40034",
@@ -91,7 +93,7 @@ _DOUBTFUL: Final = frozenset({_K.UNRESOLVED, _K.DUPLICATE, _K.UNKNOWN})
 
 
 def classify(error: BaseException) -> Verdict:
-    """Return what a refusal means: the code in its JSON first, then its words, then its class; unknown is unresolved."""
+    """Return what a refusal means: by the code in its JSON, else its words, else its class; unknown is unresolved."""
     text = str(error)
     code = code_of(text)
     if "Request Frequency Is Too High" in text:

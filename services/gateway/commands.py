@@ -1,6 +1,7 @@
-"""What people tell the farm: halt, release, flatten, pause. Records on the farm's control topic, and `POST /kill` without Redis.
+"""What people tell the farm: halt, release, flatten, pause.
 
-Risk-reducing verbs always work; `release` needs a named actor and a reason. Every command is applied once, by its id.
+Records on the farm's control topic, and `POST /kill` without Redis. Risk-reducing verbs always work; `release` needs
+a named actor and a reason. Every command is applied once, by its id.
 """
 
 from __future__ import annotations

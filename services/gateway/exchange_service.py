@@ -1,6 +1,7 @@
-"""ExchangeService: the venue under the names that both seeds' class boxes give it. The gateway's own public face of the account.
+"""ExchangeService: the venue under the names that both seeds' class boxes give it.
 
-Every method goes through the gateway's journal, lanes and error map; there is no second way to the venue.
+The gateway's own public face of the account. Every method goes through the gateway's journal, lanes and error map;
+there is no second way to the venue.
 """
 
 from __future__ import annotations

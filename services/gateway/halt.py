@@ -1,7 +1,8 @@
-"""The halt of entries: latched, written down, lifted by a named person alone. Set by commands, risk, look-ups and the kill switch.
+"""The halt of entries: latched, written down, lifted by a named person alone.
 
-Three places hold it: the journal (truth of this process), the halt file beside it (a person's hand, works without Redis), and a
-key on the bus (for the others). While any of them says halted, entries are refused; exits and stops go on.
+Set by commands, risk, look-ups and the kill switch. Three places hold it: the journal (truth of this process), the
+halt file beside it (a person's hand, works without Redis), and a key on the bus (for the others). While any of them
+says halted, entries are refused; exits and stops go on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The gateway's memory: every intent before its send, every step, every fill, every event until the bus has it.
 
-SQLite in WAL mode with full synchronisation; one process, one connection, called straight from the event loop (one commit costs
-about a quarter of a millisecond). Everything that one batch changes is one transaction, hence one fsync.
+SQLite in WAL mode with full synchronisation; one process, one connection, called straight from the event loop (one
+commit costs about a quarter of a millisecond). Everything that one batch changes is one transaction, hence one fsync.
 """
 
 from __future__ import annotations
@@ -244,28 +244,44 @@ class Journal:
     # protection -----------------------------------------------------------------------------------------------------
 
     def put_guard(self, guard: Guard) -> None:
-        """Keep what shall protect a bot's position."""
+        """Keep what shall protect one leg of a bot's position; a leg of size zero is forgotten."""
         with self.transaction():
+            if not guard.size:
+                self._run(
+                    "DELETE FROM guards WHERE bot = ? AND symbol = ? AND leg = ?", (guard.bot, guard.symbol, guard.leg)
+                )
+                return
             self._run(
-                "INSERT OR REPLACE INTO guards VALUES (?, ?, ?, ?, ?, ?)",
-                (guard.bot, guard.symbol, guard.side, _text(guard.stop), _text(guard.target), guard.generation),
+                "INSERT INTO guards (bot, symbol, leg, side, size, stop, target) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (bot, symbol, leg) DO UPDATE SET size = excluded.size",
+                (
+                    guard.bot,
+                    guard.symbol,
+                    guard.leg,
+                    guard.side,
+                    str(guard.size),
+                    _text(guard.stop),
+                    _text(guard.target),
+                ),
             )
 
-    def guard(self, bot: str, symbol: str) -> Guard | None:
-        """Return what shall protect a bot's position."""
-        row = self._fetch("SELECT * FROM guards WHERE bot = ? AND symbol = ?", bot, symbol)
-        return guard_of(row) if row else None
+    def guards(self, symbol: str, bot: str = "") -> list[Guard]:
+        """Return the legs of one symbol, of one bot or of all, oldest first."""
+        rows = self._connection().execute("SELECT * FROM guards WHERE symbol = ? ORDER BY seq", (symbol,))
+        return [guard_of(row) for row in rows if bot in {"", row["bot"]}]
 
-    def guards(self) -> dict[tuple[str, str], Guard]:
-        """Return every guard by bot and symbol."""
-        rows = self._connection().execute("SELECT * FROM guards")
-        return {(row["bot"], row["symbol"]): guard_of(row) for row in rows}
+    def next_generation(self, bot: str, symbol: str) -> int:
+        """Count up the stops that were placed for a bot in a symbol, and return the new number."""
+        key = f"generation:{bot}:{symbol}"
+        number = int(self.get(key, "0")) + 1
+        self.put(key, str(number))
+        return number
 
     def put_plan(self, plan: JournalPlan) -> None:
         """Keep which bot a trigger order belongs to."""
         with self.transaction():
             self._run(
-                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     plan.client_id,
                     plan.order_id,
@@ -275,6 +291,7 @@ class Journal:
                     str(plan.size),
                     str(plan.trigger),
                     int(plan.live),
+                    plan.leg,
                 ),
             )
 
@@ -427,7 +444,7 @@ class Journal:
             os.close(self._lock or 0)
             self._lock = None
             raise EnvironmentFault(
-                f"the journal {self.path} is held by another gateway; stop that one or give this one a journal of its own"
+                f"the journal {self.path} is held by another gateway; stop that one, or give this one its own journal"
             ) from None
         except OSError as error:
             raise EnvironmentFault(

@@ -1,7 +1,8 @@
-"""Orders whose fate nobody knows: asked by client id until there is proof, never sent again. Started by the order path and recovery.
+"""Orders whose fate nobody knows: asked by client id until there is proof, never sent again.
 
-Presence is proven by any order, push or fill with the client id. Absence is proven only after the venue can no longer accept the
-signed request, by every list, twice in a row, with the private session subscribed.
+Started by the order path and recovery. Presence is proven by any order, push or fill with the client id. Absence is
+proven only after the venue can no longer accept the signed request, by every list, twice in a row, with the private
+session subscribed.
 """
 
 from __future__ import annotations

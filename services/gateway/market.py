@@ -1,7 +1,7 @@
 """Market data for the bots: each closed bar once, in order, none that is not proven closed; the best prices, conflated.
 
-A row is final when the venue's own time has reached its close or when a newer row exists. A hole is filled by REST before
-anything newer goes out; what cannot be right is kept aside.
+A row is final when the venue's own time has reached its close or when a newer row exists. A hole is filled by REST
+before anything newer goes out; what cannot be right is kept aside.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Market:
             stream = await self._gaps.get()
             track = self._tracks[stream]
             try:
-                while not await self._fill(stream, track):
+                while not await self._fill(stream, track):  # noqa: ASYNC110 - a retry, not a poll of our own state
                     await asyncio.sleep(_RETRY_S)
             finally:
                 track.filling = False
@@ -215,7 +215,7 @@ class Market:
     async def _first_push(self) -> None:
         """Wait for the venue's own time, by which it is known what has closed."""
         until = time.monotonic() + _FIRST_PUSH_S
-        while not self._account.venue.venue_ns() and time.monotonic() < until:
+        while not self._account.venue.venue_ns() and time.monotonic() < until:  # noqa: ASYNC110 - once, at start
             await asyncio.sleep(0.01)
 
     async def _warm(self, stream: Stream, track: _Track) -> None:

@@ -1,7 +1,7 @@
 """From intent to one order at the venue: fence, gate, journal, then the network, once. Consumes the two intent streams.
 
-A batch of intents is one fsync; what happens after it is recovered from the journal whatever process dies. A send ends confirmed,
-rejected with proof, denied by us, or unresolved; nothing is ever sent twice.
+A batch of intents is one fsync; what happens after it is recovered from the journal whatever process dies. A send
+ends confirmed, rejected with proof, denied by us, or unresolved; nothing is ever sent twice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What the private stream and the private reads tell: orders, executions, positions, money. Duplicates and disorder are harmless.
+"""What the private stream and the private reads tell: orders, executions, positions, money.
 
-Fills come from executions alone, keyed by trade id; orders only move states. A batch of pushes is one transaction.
+Duplicates and disorder are harmless. Fills come from executions alone, keyed by trade id; orders only move states. A
+batch of pushes is one transaction.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From journal and venue to one truth: at start before the gateway is ready, after every reconnect, and on a timer.
 
-Start: every sent order without an outcome is looked up; open orders, executions since the last known one, stops, positions,
-money and funding are read; the difference becomes events.
+Start: every sent order without an outcome is looked up; open orders, executions since the last known one, stops,
+positions, money and funding are read; the difference becomes events.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What others ask the gateway over the bus: settle (lock-step), positions, invariants, status. Answers come from venue and journal."""
+"""What others ask the gateway over the bus: settle (lock-step), positions, invariants, status.
+
+Answers come from venue and journal.
+"""
 
 from __future__ import annotations
 

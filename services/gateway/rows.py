@@ -59,18 +59,23 @@ class JournalPlan:
     size: Decimal
     trigger: Decimal
     live: bool
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What shall protect a bot's position: trigger prices and how many stops were placed for it so far."""
+    """What shall protect one leg of a bot's position: how much is left of it, and its trigger prices.
+
+    A leg is what one entry order has opened; it is named by that order's client id.
+    """
 
     bot: str
     symbol: str
+    leg: str
     side: int
+    size: Decimal
     stop: Decimal | None
     target: Decimal | None
-    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +164,21 @@ def plan_of(row: Row) -> JournalPlan:
         size=Decimal(row["size"]),
         trigger=Decimal(row["trigger"]),
         live=bool(row["live"]),
+        leg=row["leg"],
     )
 
 
 def guard_of(row: Row) -> Guard:
     """Read one row of `guards`."""
-    return Guard(row["bot"], row["symbol"], row["side"], _maybe(row["stop"]), _maybe(row["target"]), row["generation"])
+    return Guard(
+        bot=row["bot"],
+        symbol=row["symbol"],
+        leg=row["leg"],
+        side=row["side"],
+        size=Decimal(row["size"]),
+        stop=_maybe(row["stop"]),
+        target=_maybe(row["target"]),
+    )
 
 
 def _adapter(cls: type) -> TypeAdapter[Message]:

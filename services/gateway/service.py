@@ -1,7 +1,7 @@
 """The gateway's service: puts the parts together and gives them their life. Started by `python -m services.gateway`.
 
-One process serves one account. The journal's file lock keeps a second gateway away on this machine, the bus lease everywhere
-else; while the lease is not held entries wait, stops are guarded all the same.
+One process serves one account. The journal's file lock keeps a second gateway away on this machine, the bus lease
+everywhere else; while the lease is not held entries wait, stops are guarded all the same.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ class GatewayService(BaseService):
             return
         if may:
             raise ConfigError(
-                f"the key of {self.account.venue_name}/{self.account.name} may withdraw; make one that may only read and trade"
+                f"the key of {self.account.venue_name}/{self.account.name} may withdraw; use one that reads and trades alone"
             )
 
     async def _set_leverage(self) -> None:

@@ -1,7 +1,8 @@
-"""The stop as a resource: every position has its reduce-only stop at the venue, of its size, once. The stop keeper sees to it.
+"""The stop as a resource: every position has its reduce-only stop at the venue, of its size, once.
 
-It looks after every fill, stop event and reconnect and on a timer, reads what stands, adopts the children of presets, and brings
-what stands to what should (`protection`): raised first, lowered after. What the venue cannot carry it watches itself.
+The stop keeper sees to it. It looks after every fill, stop event and reconnect and on a timer, reads what stands,
+adopts the children of presets, and brings what stands to what should (`protection`): raised first, lowered after.
+What the venue cannot carry it watches itself.
 """
 
 from __future__ import annotations

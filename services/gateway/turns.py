@@ -1,6 +1,7 @@
 """Whose request goes next: the rate lanes and circuits that every request to the venue passes.
 
-One circuit for orders and private reads: reads probe it, entries are refused while it is open, exits and stops go all the same.
+One circuit for orders and private reads: reads probe it, entries are refused while it is open, exits and stops go all
+the same.
 """
 
 from __future__ import annotations

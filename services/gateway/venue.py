@@ -1,7 +1,7 @@
 """The port of an exchange: what the gateway asks of any venue, in farm symbols and Decimal. Adapters live in `venues/`.
 
-Writes raise Rejected (the answer proves that nothing happened) or Unresolved (nobody knows); reads raise TransientError,
-Rejected or ConfigError. An adapter never sends a write twice.
+Writes raise Rejected (the answer proves that nothing happened) or Unresolved (nobody knows); reads raise
+TransientError, Rejected or ConfigError. An adapter never sends a write twice.
 """
 
 from __future__ import annotations

@@ -196,3 +196,17 @@ def test_priorities_keep_the_gateway_longest(overlay: Any) -> None:
 
     assert rank["gateway"] > rank["redis"] > runner
     assert (runner > rank["ledger"]) == (overlay.environment == "live")
+
+
+def test_egress_rules_name_only_pods_that_listen_on_the_port(overlay: Any) -> None:
+    """A rule that is wider than its purpose is a door that nobody watches."""
+    for name, policy in overlay.of("NetworkPolicy").items():
+        for rule in policy["spec"].get("egress", ()):
+            for peer in rule["to"]:
+                if set(peer) != {"podSelector"}:
+                    continue
+                chosen = [pod for pod in overlay.pods() if _matches(peer["podSelector"], pod.labels)]
+                assert chosen, name
+                for pod, row in product(chosen, rule["ports"]):
+                    listening = {port["containerPort"] for port in pod.container["ports"]}
+                    assert _port(pod, row["port"]) in listening, f"{name} lets in {pod.name} at {row['port']}"

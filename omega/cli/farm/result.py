@@ -45,6 +45,7 @@ async def result(farm: Farm) -> dict[str, Any]:
                 "name": child.name,
                 "pid": child.pid,
                 "rss_mb": child.rss_mb(),
+                "cpu_s": child.cpu_s(),
                 "restarts": child.restarts,
                 "ready_s": round(child.ready_s, 3),
             }

@@ -1,4 +1,7 @@
-"""Bitget's rows as the gateway's values: REST answers and pushes, in Decimal, with the traps of both spellings. Pure."""
+"""Bitget's rows as the gateway's values: REST answers and pushes, in Decimal, with the traps of both spellings.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The generic adapter over ccxt.pro: two clients an account, streams that come back, one error map. Venues subclass it.
 
-The `orders` client writes, the `data` client reads and listens; both share the markets, and neither has a limiter of its own
-for requests: the gateway's lanes decide. Whatever a venue does in its own way is a hook.
+The `orders` client writes, the `data` client reads and listens; both share the markets, and neither has a limiter of
+its own for requests: the gateway's lanes decide. Whatever a venue does in its own way is a hook.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class CcxtVenue:
         if self.options.sandbox:
             for client in (self._data, self._orders):
                 client.set_sandbox_mode(True)
-        await self.read("load the markets", lambda: self._data.load_markets())
+        await self.read("load the markets", self._data.load_markets)
         self._orders.set_markets_from_exchange(self._data)
         self.instruments = self.read_instruments(self._data.markets)
         missing = [symbol for symbol in self.options.symbols if symbol not in self.instruments]

@@ -1,7 +1,7 @@
 """An unmodified ccxt.pro class with two ears: what arrives on its sockets, and when a request leaves. Used by `_ccxt`.
 
-One push that cannot be parsed would silently end ccxt's receive loop; here the socket is closed instead, and the next watch
-dials anew. Every socket counts its data pushes since it opened.
+One push that cannot be parsed would silently end ccxt's receive loop; here the socket is closed instead, and the next
+watch dials anew. Every socket counts its data pushes since it opened.
 """
 
 from __future__ import annotations

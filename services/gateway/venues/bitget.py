@@ -1,4 +1,7 @@
-"""Bitget v2, USDT perpetuals in one-way mode: what differs from the generic ccxt adapter. Chosen by `trading.venue: bitget`."""
+"""Bitget v2, USDT perpetuals in one-way mode: what differs from the generic ccxt adapter.
+
+Chosen by `trading.venue: bitget`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from omega.domain import Bar, Instrument, Side
+from omega.domain import Bar, Instrument
 from omega.errors import ConfigError, Rejected
 from omega.plugins import venue
 from services.gateway.classify import RefusalKind
@@ -49,7 +52,7 @@ class Bitget(CcxtVenue):
     def config(self) -> Json:
         """Return the constructor arguments of both clients.
 
-        `uta: False` is a must: with it unset ccxt asks the venue and may switch to another API. Currencies are not needed.
+        `uta: False` is a must: unset, ccxt asks the venue and may switch to another API. Currencies are not needed.
         """
         options = self.options
         config: Json = {
@@ -105,19 +108,19 @@ class Bitget(CcxtVenue):
                 await self._orders.set_position_mode(hedged=False, symbol=self.unified(symbol))
             except self._base_error() as error:
                 raise ConfigError(
-                    f"{self.name}/{self.options.account} is in hedge mode and refuses one-way mode; close its positions "
-                    f"and orders, then start again ({error})"
+                    f"{self.name}/{self.options.account} is in hedge mode and refuses one-way mode; close its "
+                    f"positions and orders, then start again ({error})"
                 ) from error
 
     def watches(self) -> Mapping[str, tuple[str, Watch]]:
         """Return every stream of the account and its symbols."""
         data, symbols = self._data, [self.unified(symbol) for symbol in self.options.symbols]
         streams: dict[str, tuple[str, Watch]] = {
-            "orders": ("private", lambda: data.watch_orders()),
+            "orders": ("private", data.watch_orders),
             "plans": ("private", lambda: data.watch_orders(None, None, None, {"trigger": True})),
-            "fills": ("private", lambda: data.watch_my_trades()),
-            "positions": ("private", lambda: data.watch_positions()),
-            "account": ("private", lambda: data.watch_balance()),
+            "fills": ("private", data.watch_my_trades),
+            "positions": ("private", data.watch_positions),
+            "account": ("private", data.watch_balance),
         }
         if symbols:
             streams["tickers"] = ("public", lambda: data.watch_tickers(symbols))
@@ -294,7 +297,7 @@ class Bitget(CcxtVenue):
 
     async def positions(self) -> list[VenuePosition]:
         """Return the open positions."""
-        rows = await self.read("list the positions", lambda: self._data.fetch_positions())
+        rows = await self.read("list the positions", self._data.fetch_positions)
         return [wire.position(row["info"], self._farm(row["info"])) for row in rows]
 
     async def balance(self) -> Balance:
@@ -330,7 +333,7 @@ class Bitget(CcxtVenue):
 
     async def may_withdraw(self) -> bool:
         """Tell whether the key could move money off the account."""
-        answer = await self.read("read the key's rights", lambda: self._data.privateSpotGetV2SpotAccountInfo())
+        answer = await self.read("read the key's rights", self._data.privateSpotGetV2SpotAccountInfo)
         rights = [str(right).lower() for right in (answer.get("data") or {}).get("authorities") or []]
         return any(right.startswith(("ww", "withdraw")) for right in rights)
 

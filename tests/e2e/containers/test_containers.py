@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from omega.topology import INFRASTRUCTURE, farm
+from omega.topology import INFRASTRUCTURE, UID, farm
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,7 +41,7 @@ def test_compose_containers_are_healthy_without_rights_and_never_restarted(repor
     rows = re.findall(
         r"^/(\S+) health=(\w+) user=(\S+) readonly=(\w+) memory=(\d+) restarts=(\d+)$", report, re.MULTILINE
     )
-    users = {"10001:10001"} | {"999:999"}
+    users = {f"{UID}:{UID}", "999:999"}
 
     assert len(rows) == len(farm()) + len(INFRASTRUCTURE)
     for name, health, user, readonly, memory, restarts in rows:

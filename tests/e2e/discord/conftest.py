@@ -106,7 +106,12 @@ class Stage:
         """Connect as another service of the farm."""
         bus = connect(self.redis_url, env="dev", source=source)
         await bus.start()
-        self.stack.push_async_callback(bus.close)
+
+        async def close() -> None:
+            async with asyncio.timeout(10):
+                await bus.close()
+
+        self.stack.push_async_callback(close)
         return bus
 
     async def logged(self, instance: str, text: str, within_s: float = 15.0) -> None:

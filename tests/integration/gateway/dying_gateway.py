@@ -26,7 +26,7 @@ async def main(point: str, settings: str, intent: str) -> None:
     service = GatewayService(settings=Settings.model_validate_json(settings), bus=MemoryBus(source="gateway/dying"))
     await service.initialize()
     await service.start()
-    while not service.ready:
+    while not service.ready:  # noqa: ASYNC110 - a child of a test
         await asyncio.sleep(0.01)
     orders: Any = service.account.venue.clients[0]  # type: ignore[attr-defined]
     plain = orders.create_order
@@ -41,7 +41,7 @@ async def main(point: str, settings: str, intent: str) -> None:
     orders.create_order = dying
     wish = TypeAdapter(Intent).validate_json(intent)
     if point == "before_commit":
-        step = service.account.journal._run  # noqa: SLF001 - the moment before the commit
+        step = service.account.journal._run
 
         def cut(sql: str, values: Any = ()) -> Any:
             if sql == "COMMIT":

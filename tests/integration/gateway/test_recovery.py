@@ -1,4 +1,7 @@
-"""Killed at any point of a send, the gateway comes back to one truth: no order doubled, none lost, the stop in place."""
+"""Killed at any point of a send, the gateway comes back to one truth.
+
+No order doubled, none lost, the stop in place.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ async def kill_in_the_middle(bench: Any, point: str) -> Intent:
     settings = bench.gateway.settings
     intent: Intent = bench.intent()
     await bench.close()
-    text = json.dumps({"point": point, "settings": plain(settings), "intent": TypeAdapter(Intent).dump_json(intent).decode()})
+    text = json.dumps(
+        {"point": point, "settings": plain(settings), "intent": TypeAdapter(Intent).dump_json(intent).decode()}
+    )
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         str(CHILD),

@@ -1,4 +1,7 @@
-"""What goes wrong on sockets: lost, malformed, poisoned, crossed, silent; and bars that come once, in order, without holes."""
+"""What goes wrong on sockets: lost, malformed, poisoned, crossed, silent.
+
+And bars that come once, in order, without holes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever stands at the venue and whatever the books say: the deeds lead to whole stops, never two, raised before lowered."""
+"""Whatever stands at the venue and whatever the books say.
+
+The deeds lead to whole stops, never two, raised before lowered.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ def worlds(draw: Any) -> tuple[dict[str, Decimal], dict[str, Guard], list[PlanOr
         trigger = Decimal(120) if kind is PlanKind.TARGET else draw(triggers)
         placed = draw(st.sampled_from([side, side.opposite])) if draw(st.integers(0, 4)) == 0 else side
         size = Decimal(draw(st.integers(1, 6)))
-        plans.append(PlanOrder(str(number), f"c{number}", "S", placed, size, trigger, kind, live=True, fired=False, ts_ns=0))
+        plans.append(
+            PlanOrder(str(number), f"c{number}", "S", placed, size, trigger, kind, live=True, fired=False, ts_ns=0)
+        )
         owner = draw(st.one_of(st.none(), st.sampled_from(BOTS)))
         if owner is not None:
             owners[str(number)] = owner
@@ -95,7 +100,9 @@ def test_wanted_and_unwatched_make_up_every_position(world: Any) -> None:
 
 
 def test_deeds_leave_a_strangers_stop_while_the_external_book_is_open() -> None:
-    plan = PlanOrder("1", "x", "S", closing_side(Decimal(1)), Decimal(1), Decimal(90), PlanKind.STOP, live=True, fired=False, ts_ns=0)
+    plan = PlanOrder(
+        "1", "x", "S", closing_side(Decimal(1)), Decimal(1), Decimal(90), PlanKind.STOP, live=True, fired=False, ts_ns=0
+    )
 
     assert deeds([], [plan], {}, external=Decimal(1), net=Decimal(1)) == []
     assert [deed.plan for deed in deeds([], [plan], {}, external=Decimal(0), net=Decimal(0))] == [plan]

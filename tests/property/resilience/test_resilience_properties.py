@@ -66,8 +66,8 @@ def test_lanes_waiters_are_served_by_lane_then_arrival_whoever_gives_up(callers:
     """The order of service is the order of (lane, arrival) of those who stayed."""
 
     async def play() -> tuple[list[int], int]:
-        lanes = RateLanes("x", rate=5000.0, burst=1.0, reserve=0.0)
-        lanes.pause(0.001)
+        lanes = RateLanes("x", rate=1e-6, burst=1.0, reserve=0.0)
+        assert lanes.try_acquire(Lane.EXIT)  # empty and all but standing still until everybody has queued
         served: list[int] = []
 
         async def call(number: int, lane: Lane) -> None:
@@ -79,6 +79,8 @@ def test_lanes_waiters_are_served_by_lane_then_arrival_whoever_gives_up(callers:
         for task, (_, stays) in zip(tasks, callers, strict=True):
             if not stays:
                 task.cancel()
+        await asyncio.sleep(0)
+        lanes.configure(rate=5000.0, burst=1.0)
         await asyncio.gather(*tasks, return_exceptions=True)
         return served, lanes.waiting
 

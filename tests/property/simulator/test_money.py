@@ -55,8 +55,8 @@ ACTIONS = st.lists(
         SHIFTS,
         st.sampled_from(["1000000001", "1000000002"]),
     ),
-    min_size=5,
-    max_size=60,
+    min_size=20,
+    max_size=80,
 )
 
 
@@ -156,7 +156,7 @@ def _rescue(bill: Any) -> float:
 
 
 @pytest.mark.parametrize("speed", [0, 60])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(actions=ACTIONS, seed=st.integers(0, 1000))
 def test_any_trading_conserves_money_and_positions(speed: float, actions: list[Any], seed: int) -> None:
     exchange = Exchange(SimulatorOptions(speed=speed, warmup=5, accounts=ACCOUNTS), market(seed))
@@ -167,7 +167,7 @@ def test_any_trading_conserves_money_and_positions(speed: float, actions: list[A
 
 
 @pytest.mark.parametrize("speed", [0, 60])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(actions=ACTIONS, seed=st.integers(0, 1000))
 def test_equal_runs_have_equal_ledgers(speed: float, actions: list[Any], seed: int) -> None:
     ledgers = []
@@ -181,7 +181,7 @@ def test_equal_runs_have_equal_ledgers(speed: float, actions: list[Any], seed: i
 
 
 @pytest.mark.parametrize("speed", [0, 60])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(actions=ACTIONS, seed=st.integers(0, 1000), torn=st.booleans())
 def test_killed_simulator_comes_back_as_it_was(
     tmp_path_factory: Any, speed: float, actions: list[Any], seed: int, torn: bool

@@ -76,6 +76,7 @@ def test_breaker_enough_sound_probes_close_it() -> None:
     clock.now += 10.0
 
     for _ in range(2):
+        assert not breaker.allow(read=False)
         assert breaker.allow(read=True)
         breaker.succeeded()
 
