@@ -199,8 +199,6 @@ class Runner(Section):
 
     bot: str = setting("", "which bot of the section bots this process runs")
     window: int = setting(2_000, "bars in the window", unit="bars", ge=50, le=20_000)
-    warmup: int = setting(0, "bars needed before the first decision; 0 = what the strategy declares", unit="bars", ge=0)
-    state_dir: str = setting("var/runner", "where a bot's state survives a restart; empty = it does not")
     status_s: float = setting(1.0, "time between two bot statuses", unit="s", reload=LIVE, gt=0)
     risk_pct: float = setting(1.0, "equity lost when the stop is hit", unit="% of equity", reload=BAR, gt=0, le=10)
     intent_ttl_s: float = setting(20.0, "age at which an entry is worthless", unit="s", reload=LIVE, gt=0)
@@ -237,7 +235,7 @@ class Ledger(Section):
     """The durable reader of every record."""
 
     batch: int = setting(256, "records in one transaction", unit="records", ge=1, le=5_000)
-    flush_ms: int = setting(50, "how long a batch waits for more", unit="ms", ge=0, le=5_000)
+    flush_ms: int = setting(200, "how long a batch waits for more", unit="ms", ge=0, le=5_000)
     equity_every_bars: int = setting(1, "bars between two kept equity rows of a bot", unit="bars", reload=LIVE, ge=1)
 
 

@@ -24,12 +24,13 @@ _LOW_PORT, _HIGH_PORT = 10_000, 22_000
 _TRIES = 20
 _START_S = 10.0
 _WATCH = (
-    "import os, signal, sys, time\n"
+    "import os, shutil, signal, sys, time\n"
     "parent, child = int(sys.argv[1]), int(sys.argv[2])\n"
     "while os.path.exists(f'/proc/{parent}') and os.path.exists(f'/proc/{child}'):\n"
     "    time.sleep(0.5)\n"
     "if os.path.exists(f'/proc/{child}'):\n"
     "    os.kill(child, signal.SIGKILL)\n"
+    "    shutil.rmtree(sys.argv[3], ignore_errors=True)\n"
 )
 """The server outlives a parent that is killed; this watcher ends it."""
 
@@ -86,9 +87,10 @@ class ValkeyServer:
             )
         (self.folder / "server.pid").write_text(str(self._process.pid))
         self._watcher = subprocess.Popen(  # noqa: S603 - a fixed command
-            [sys.executable, "-S", "-E", "-c", _WATCH, str(os.getpid()), str(self._process.pid)],
+            [sys.executable, "-S", "-E", "-c", _WATCH, str(os.getpid()), str(self._process.pid), str(self.folder)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # the hang-up of an orphaned group, which a frozen server causes, must not end it
         )
         deadline = time.monotonic() + _START_S
         while not self._answers():

@@ -12,6 +12,7 @@ from typing import Final
 from omega.bus import SendResult, Verb
 from services.discord_bot.ask import Ask
 from services.discord_bot.card import Card, Tone
+from services.discord_bot.desk import GATEWAY
 from services.discord_bot.safe import safe
 
 WITHIN_S: Final = 20.0
@@ -77,9 +78,10 @@ def _card(ask: Ask, title: str, watched: list[tuple[Verb, str, str]], reason: st
         answers, missing = ask.desk.answers(number, target), _missing(ask, target, number)
         expected = ask.desk.expected(target)
         applied = [who for who in expected if who in answers and answers[who].stage in {"applied", "confirmed"}]
+        told = [f"{who} {a.stage}: {safe(a.detail)}" for who, a in answers.items() if who == GATEWAY]
         refusals = [f"{safe(who)} refused: {safe(a.detail)}" for who, a in answers.items() if a.stage == "refused"]
         refused, waiting = refused or bool(refusals), waiting or bool(missing)
-        lines = [f"accepted → applied by {len(applied)} of {len(expected)}", *refusals]
+        lines = [f"accepted → applied by {len(applied)} of {len(expected)}", *(refusals or told)]
         if missing:
             lines.append(f"{'no answer from' if over else 'waiting for'} {', '.join(missing)}")
         fields.append((f"{verb} {target}", "\n".join(lines)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from typing import ClassVar, Final
@@ -53,7 +54,8 @@ class DiscordBotService(BaseService):
         self._notices = Notices(self.desk, self._post, self.metrics)
 
     async def on_initialize(self) -> None:
-        """Aim the library before anything of it runs."""
+        """Aim the library before anything of it runs; at DEBUG it would log tokens and payloads, so it never does."""
+        logging.getLogger("discord").setLevel(logging.INFO)
         aim(self.settings)
 
     async def on_start(self) -> None:

@@ -52,7 +52,13 @@ class PrivateSide:
         try:
             with account.journal.transaction():
                 for frame in frames:
+                    for plan in frame.plans:
+                        self._keeper.note(plan)
+                for frame in frames:
                     self._take(frame)
+                for frame in frames:
+                    for plan in frame.plans:
+                        self._keeper.hear(plan)
         except EnvironmentFault as error:
             _log.error("journal.refused", error=str(error))
             account.books.load(account.journal.fills(), account.journal.funding())
@@ -90,8 +96,6 @@ class PrivateSide:
         account = self._account
         for order in frame.orders:
             account.learn(order)
-        for plan in frame.plans:
-            self._keeper.hear(plan)
         self.take_trades(frame.trades)
         if frame.positions is not None:
             account.positions = {position.symbol: position.size for position in frame.positions if position.size}

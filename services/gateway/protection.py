@@ -101,7 +101,12 @@ def adopt(
 
 
 def deeds(
-    wants: Sequence[Wanted], plans: Sequence[PlanOrder], owners: Mapping[str, Holder], *, external: Decimal, net: Decimal
+    wants: Sequence[Wanted],
+    plans: Sequence[PlanOrder],
+    owners: Mapping[str, Holder],
+    *,
+    external: Decimal,
+    net: Decimal,
 ) -> list[Deed]:
     """Return the changes that lead from the live plans to the wishes: raise protection first, lower it after.
 

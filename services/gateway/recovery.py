@@ -156,7 +156,7 @@ class Recovery:
             plans = await self._account.venue.past_plans(symbol)
         for plan in sorted(plans, key=lambda item: item.ts_ns):
             if plan.fired:
-                self._keeper.hear(plan)
+                self._keeper.note(plan)
 
     def _strange(self, trade: Trade) -> bool:
         journal = self._account.journal

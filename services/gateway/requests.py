@@ -16,7 +16,7 @@ from services.gateway.account import Account
 from services.gateway.lookup import LookUps
 from services.gateway.market import Market
 from services.gateway.outbox import Outbox
-from services.gateway.protection import wanted
+from services.gateway.protection import stop_sizes, wanted
 from services.gateway.recovery import Recovery
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
@@ -134,12 +134,11 @@ class Requests:
         account = self._account
         async with account.turns.read():
             plans = await account.venue.plans(every=False)
-        guards = account.journal.guards()
         found = []
         for symbol, size in account.positions.items():
             sizes = account.books.open(symbol)
-            own = {bot: guard for (bot, held), guard in guards.items() if held == symbol}
-            need = sum((want.size for want in wanted(sizes, own) if want.kind is PlanKind.STOP), ZERO)
+            wants = wanted(sizes, account.journal.guards(symbol))
+            need = sum(stop_sizes(wants).values(), ZERO)
             external = abs(sizes.get("external", ZERO))
             stops = [
                 p for p in plans if p.symbol == symbol and p.kind is PlanKind.STOP and p.side is closing_side(size)

@@ -22,7 +22,7 @@ from omega.domain import EXTERNAL, Role, client_id
 from omega.errors import OmegaError, Rejected, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
-from services.gateway.protection import Deed, Wanted, adopt, covered, deeds, unwatched, wanted
+from services.gateway.protection import Deed, Holder, Wanted, adopt, covered, deeds, stop_sizes, unwatched, wanted
 from services.gateway.rows import JournalPlan
 from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
 
@@ -76,7 +76,7 @@ class StopKeeper:
         mine = [
             plan
             for plan in self._plans.values()
-            if plan.kind is PlanKind.STOP and plan.symbol == symbol and owners.get(plan.order_id) == bot
+            if plan.kind is PlanKind.STOP and plan.symbol == symbol and owners.get(plan.order_id, ("",))[0] == bot
         ]
         return sum((plan.size for plan in mine), ZERO), mine[0].trigger if mine else ZERO
 
@@ -86,64 +86,43 @@ class StopKeeper:
 
     # what is heard --------------------------------------------------------------------------------------------------
 
+    def note(self, plan: PlanOrder) -> None:
+        """Take note of a stop that fired, before the executions that came with it are booked."""
+        if plan.fired:
+            self._fired.append(plan)
+
     def hear(self, plan: PlanOrder) -> None:
-        """Take a push about a trigger order."""
-        known = self._account.journal.plan(plan.client_id, plan.order_id)
+        """Take a push about a trigger order; why one has gone without firing, the next look finds out."""
         if plan.live:
             self._plans[plan.order_id] = plan
         else:
             self._plans.pop(plan.order_id, None)
-            if plan.fired:
-                self._fired.append(plan)
-                known = known or self._owned_late(plan)
-            if known is not None and known.live:
-                self._gone(known, plan)
+            known = self._account.journal.plan(plan.client_id, plan.order_id)
+            if plan.fired and known is not None and known.live:
+                self._gone(known, StopState.FIRED)
         self.request("plan")
 
-    def _owned_late(self, plan: PlanOrder) -> JournalPlan | None:
-        """Write down whose a stop was that fired before any look had found it."""
-        bot = self._guarded_by(plan)
-        if not bot:
-            return None
-        self._own(bot, plan)
-        return self._account.journal.plan(plan.client_id, plan.order_id)
-
     def fired_for(self, trade: Trade) -> tuple[str, Role] | None:
-        """Return bot and role for an execution of a stop that fired before it was written down as anybody's."""
+        """Return bot and role for an execution of a stop that fired before any look had found it."""
         for plan in reversed(self._fired):
             same = plan.client_id == trade.client_id or plan.size == trade.size
             if plan.symbol == trade.symbol and plan.side is trade.side and same:
-                bot = self._guarded_by(plan)
-                if bot and self._account.journal.plan(plan.client_id, plan.order_id) is None:
-                    self._own(bot, plan)
-                    self._gone(
-                        JournalPlan(
-                            plan.client_id,
-                            plan.order_id,
-                            bot,
-                            plan.symbol,
-                            plan.kind.value,
-                            plan.size,
-                            plan.trigger,
-                            live=True,
-                        ),
-                        plan,
-                    )
-                if bot:
-                    return bot, ROLE_OF_PLAN.get(plan.kind, Role.STOP)
+                holder = self._guarded_by(plan)
+                if holder is not None:
+                    known = self._own(holder, plan)
+                    self._gone(known, StopState.FIRED)
+                    return holder[0], ROLE_OF_PLAN.get(plan.kind, Role.STOP)
         return None
 
-    def _guarded_by(self, plan: PlanOrder) -> str:
-        """Return the bot whose guard has this trigger and whose position this plan closes."""
+    def _guarded_by(self, plan: PlanOrder) -> Holder | None:
+        """Return bot and leg whose guard has this trigger and whose position this plan closes."""
         known = self._account.journal.plan(plan.client_id, plan.order_id)
         if known is not None:
-            return known.bot
-        books = self._account.books
-        for (bot, symbol), guard in sorted(self._account.journal.guards().items()):
-            closes = books.book(bot, symbol).size * plan.side.sign < 0
-            if symbol == plan.symbol and closes and plan.trigger in {guard.stop, guard.target}:
-                return bot
-        return ""
+            return known.bot, known.leg
+        for guard in self._account.journal.guards(plan.symbol):
+            if guard.side * plan.side.sign < 0 and plan.trigger in {guard.stop, guard.target}:
+                return guard.bot, guard.leg
+        return None
 
     # the look -------------------------------------------------------------------------------------------------------
 
@@ -184,7 +163,8 @@ class StopKeeper:
         self._plans = {**others, **now}
         for known in self._account.journal.live_plans():
             if known.order_id and known.order_id not in self._plans:
-                self._gone(known, None)
+                held = self._account.books.book(known.bot, known.symbol).size
+                self._gone(known, StopState.MISSING if held else StopState.REMOVED)
             elif not known.order_id:
                 self._resolve(known)
 
@@ -194,7 +174,7 @@ class StopKeeper:
         if found is None:
             self._account.journal.put_plan(replace(known, live=False))
         else:
-            self._own(known.bot, found)
+            self._own((known.bot, known.leg), found)
 
     async def _mend(self, symbol: str) -> bool:
         """Adopt and do the deeds of one symbol; True when something changed at the venue."""
@@ -203,8 +183,8 @@ class StopKeeper:
             return False
         sizes, net, wants = self._wishes(symbol)
         plans = [plan for plan in self._plans.values() if plan.symbol == symbol]
-        for order_id, bot in adopt(wants, plans, self._owners(), net).items():
-            self._own(bot, self._plans[order_id])
+        for order_id, holder in adopt(wants, plans, self._owners(), net).items():
+            self._own(holder, self._plans[order_id])
         todo = deeds(wants, plans, self._owners(), external=sizes.get(str(EXTERNAL), ZERO), net=net)
         self._measure(symbol, sizes, wants)
         changed = False
@@ -214,8 +194,7 @@ class StopKeeper:
 
     def _wishes(self, symbol: str) -> tuple[dict[str, Decimal], Decimal, list[Wanted]]:
         sizes = self._account.books.open(symbol)
-        guards = {bot: guard for (bot, held), guard in self._account.journal.guards().items() if held == symbol}
-        return sizes, self._account.books.net(symbol), wanted(sizes, guards)
+        return sizes, self._account.books.net(symbol), wanted(sizes, self._account.journal.guards(symbol))
 
     # deeds ----------------------------------------------------------------------------------------------------------
 
@@ -238,14 +217,11 @@ class StopKeeper:
     async def _place(self, symbol: str, deed: Deed, net: Decimal) -> None:
         """Place a stop of the next generation: journalled before it is sent."""
         account = self._account
-        guard = account.journal.guard(deed.bot, symbol)
-        if guard is None:
-            return
         stop = deed.kind is PlanKind.STOP
-        name = client_id(f"{deed.bot}:{symbol}:{guard.generation + 1}", prefix="s" if stop else "t")
-        plan = JournalPlan(name, "", deed.bot, symbol, deed.kind.value, deed.size, deed.trigger, live=True)
         with account.journal.transaction():
-            account.journal.put_guard(replace(guard, generation=guard.generation + 1))
+            number = account.journal.next_generation(deed.bot, symbol)
+            name = client_id(f"{deed.bot}:{symbol}:{number}", prefix="s" if stop else "t")
+            plan = _journalled(deed, symbol, name)
             account.journal.put_plan(plan)
         request = PlanRequest(name, symbol, closing_side(net), deed.size, deed.trigger, deed.kind)
         try:
@@ -298,42 +274,47 @@ class StopKeeper:
 
     async def watch(self, symbol: str, low: Decimal, high: Decimal) -> None:
         """Close the parts whose stop or target the price has touched and that no stop at the venue carries."""
-        sizes, _, wants = self._wishes(symbol)
-        for bot, part in unwatched(sizes, wants).items():
-            guard = self._account.journal.guard(bot, symbol)
-            if guard is None or self.close_out is None:
-                continue
+        if self.close_out is None:
+            return
+        _, _, wants = self._wishes(symbol)
+        for guard, part in unwatched(self._account.journal.guards(symbol), wants):
             long = part > 0
             stopped = guard.stop is not None and (low <= guard.stop if long else high >= guard.stop)
             reached = guard.target is not None and (high >= guard.target if long else low <= guard.target)
             if stopped or reached:
-                await self.close_out(bot, symbol, part, "stop" if stopped else "target")
+                await self.close_out(guard.bot, symbol, part, "stop" if stopped else "target")
 
     # book-keeping ---------------------------------------------------------------------------------------------------
 
-    def _owners(self) -> Mapping[str, str]:
-        return {plan.order_id: plan.bot for plan in self._account.journal.live_plans() if plan.order_id}
+    def _owners(self) -> Mapping[str, Holder]:
+        return {plan.order_id: (plan.bot, plan.leg) for plan in self._account.journal.live_plans() if plan.order_id}
 
-    def _own(self, bot: str, plan: PlanOrder) -> None:
+    def _own(self, holder: Holder, plan: PlanOrder) -> JournalPlan:
         """Write down that a trigger order at the venue is this bot's."""
+        bot, leg = holder
         mine = JournalPlan(
-            plan.client_id, plan.order_id, bot, plan.symbol, plan.kind.value, plan.size, plan.trigger, live=True
+            client_id=plan.client_id,
+            order_id=plan.order_id,
+            bot=bot,
+            symbol=plan.symbol,
+            kind=plan.kind.value,
+            size=plan.size,
+            trigger=plan.trigger,
+            live=True,
+            leg=leg,
         )
         with self._account.journal.transaction():
             self._account.journal.put_plan(mine)
             if plan.kind is PlanKind.STOP:
                 self._tell(mine, StopState.PLACED)
+        return mine
 
-    def _gone(self, known: JournalPlan, told: PlanOrder | None) -> None:
-        """Write down that a stop is no longer there, and why as far as it is known."""
-        account = self._account
-        with account.journal.transaction():
-            account.journal.put_plan(replace(known, live=False))
-            if known.kind != PlanKind.STOP.value:
-                return
-            held = account.books.book(known.bot, known.symbol).size
-            fired = told is not None and told.fired
-            self._tell(known, StopState.FIRED if fired else StopState.MISSING if held else StopState.REMOVED)
+    def _gone(self, known: JournalPlan, state: StopState) -> None:
+        """Write down that a stop is no longer there, and why."""
+        with self._account.journal.transaction():
+            self._account.journal.put_plan(replace(known, live=False))
+            if known.kind == PlanKind.STOP.value:
+                self._tell(known, state)
 
     def _tell(self, plan: JournalPlan, state: StopState) -> None:
         account = self._account
@@ -353,7 +334,7 @@ class StopKeeper:
 
     def _measure(self, symbol: str, sizes: Mapping[str, Decimal], wants: list[Wanted]) -> None:
         """Start the clock of every position that this look finds without its whole stop, stop those of the others."""
-        need = {want.bot: want.size for want in wants if want.kind is PlanKind.STOP}
+        need = stop_sizes(wants)
         plans = [plan for plan in self._plans.values() if plan.symbol == symbol]
         owners = self._owners()
         for bot in {*sizes, *(bot for bot, held in self._naked_since if held == symbol)} - {str(EXTERNAL)}:
@@ -371,3 +352,17 @@ class StopKeeper:
                 self._naked_max = lasted
                 self._account.journal.put("naked_s_max", repr(lasted))
         gauge("naked_seconds").labels(bot, symbol).set(self.naked_s(bot, symbol))
+
+
+def _journalled(deed: Deed, symbol: str, name: str) -> JournalPlan:
+    return JournalPlan(
+        client_id=name,
+        order_id="",
+        bot=deed.bot,
+        symbol=symbol,
+        kind=deed.kind.value,
+        size=deed.size,
+        trigger=deed.trigger,
+        live=True,
+        leg=deed.holder[1],
+    )

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 LOADING: Final = 1 << 7
 _EDIT_KEYS: Final = ("content", "embeds", "components", "flags", "attachments")
 _OLD_S: Final = 3600.0
+_NONCE_S: Final = 300.0
 _OLD_EDITS: Final = 5
 """Discord caps the edits of messages older than an hour and does not publish the number; a low one shows the habit."""
 _MENTION: Final = re.compile(r"@everyone|@here|<@!?\d+>|<@&\d+>")
@@ -33,6 +34,7 @@ class Message:
     fields: Json
     interaction_user: str | None = None
     webhook_id: str | None = None
+    nonce: str | int | None = None
     allowed_mentions: Json | None = None
     history: list[Json] = field(default_factory=list)
     deleted: bool = False
@@ -149,6 +151,14 @@ class MessageStore:
         if message is None or message.deleted:
             raise unknown("Message", 10008)
         return message
+
+    def by_nonce(self, channel_id: str, nonce: str | int) -> Message | None:
+        """Return the message of the last minutes that carried a nonce: an enforced one makes no second message."""
+        for message in self._messages.values():
+            young = self._clock.now() - message.created < _NONCE_S
+            if young and message.channel_id == channel_id and message.nonce == nonce:
+                return message
+        return None
 
     def edit(self, message: Message, body: Json) -> Message:
         """Change the given fields under Discord's rules; the first edit of a loading message fills it."""

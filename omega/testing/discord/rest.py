@@ -102,8 +102,7 @@ class _Basics:
         return answer({"url": f"ws://{request.host}/gateway", "shards": 1, "session_start_limit": limit})
 
     async def leave(self, request: web.Request) -> web.Response:
-        if request.match_info["guild"] != self._state.world.guild_id:
-            raise unknown("Guild", 10004)
+        self._state.left_guilds.append(request.match_info["guild"])
         return web.Response(status=204)
 
     async def commands(self, request: web.Request) -> web.Response:

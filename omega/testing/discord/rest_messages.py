@@ -56,8 +56,12 @@ class Messages:
         number = self._channel(request)
         if number in self._state.dms and self._state.world.member(self._state.dms[number]).dms_closed:
             raise Refusal(403, 50007, "Cannot send messages to this user")
+        body = await read_message(request, self._state)
+        known = self._state.messages.by_nonce(number, body["nonce"]) if body.get("enforce_nonce") else None
+        if known is not None:
+            return answer(known.payload())
         bot = payloads.user(payloads.bot_member(self._state.world))
-        message = self._state.messages.create(number, bot, await read_message(request, self._state))
+        message = self._state.messages.create(number, bot, body, nonce=body.get("nonce"))
         await self._announce(message)
         return answer(message.payload())
 

@@ -54,6 +54,7 @@ class State:
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     dms: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    left_guilds: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, world: World, heartbeat_s: float) -> "State":

@@ -23,7 +23,7 @@ from omega.bus import (
 )
 from omega.config import Settings
 from omega.domain import FeedState, Fill, Mode, Reading, Role, Side
-from omega.testing.discord import LocalDiscord, Message
+from omega.testing.discord import ImpossibleActError, LocalDiscord, Message, World, payloads
 from services.discord_bot.service import DiscordBotService
 
 D = Decimal
@@ -221,6 +221,21 @@ async def test_dropped_session_resumes_and_answers(local: LocalDiscord, start: S
 
         assert "Bots" in reply.text
         assert local.gateway.resumes == 1
+
+
+async def test_strange_guild_is_left(local: LocalDiscord, start: Start):
+    stranger = World(guild_id="100000000000000077", guild_name="strange")
+    async with start():
+        await local.gateway.dispatch("GUILD_CREATE", payloads.guild_create(stranger, with_members=False))
+        await until(lambda: local.state.left_guilds)
+
+    assert local.state.left_guilds == ["100000000000000077"]
+
+
+async def test_interaction_from_another_guild_is_refused(local: LocalDiscord, start: Start, bus: MemoryBus):
+    async with start(guild_id="100000000000000077"):
+        with pytest.raises(ImpossibleActError):
+            await local.slash("admin", "ops", "status")
 
 
 # ---- reading

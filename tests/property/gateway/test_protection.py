@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.gateway.books import share
-from services.gateway.protection import adopt, covered, deeds, unwatched, wanted
+from services.gateway.protection import adopt, covered, deeds, stop_sizes, unwatched, wanted
 from services.gateway.rows import Guard
 from services.gateway.venue import PlanKind, PlanOrder, closing_side
 
@@ -24,13 +24,16 @@ triggers = st.sampled_from([Decimal(90), Decimal(95), Decimal(97)])
 
 
 @st.composite
-def worlds(draw: Any) -> tuple[dict[str, Decimal], dict[str, Guard], list[PlanOrder], dict[str, str]]:
+def worlds(draw: Any) -> tuple[dict[str, Decimal], list[Guard], list[PlanOrder], dict[str, tuple[str, str]]]:
     sizes = draw(sizes_of)
     net = sum(sizes.values(), Decimal(0))
-    guards = {}
-    for bot in sizes:
-        target = draw(st.one_of(st.none(), st.just(Decimal(120))))
-        guards[bot] = Guard(bot, "S", 1, draw(triggers), target, 0)
+    guards = []
+    for bot, size in sizes.items():
+        first = Decimal(draw(st.integers(1, int(abs(size)))))
+        for leg, part in (("one", first), ("two", abs(size) - first)):
+            target = draw(st.one_of(st.none(), st.just(Decimal(120)), st.just(Decimal(130))))
+            if part:
+                guards.append(Guard(bot, "S", leg, 1 if size > 0 else -1, part, draw(triggers), target))
     side = closing_side(net)
     plans, owners = [], {}
     for number in range(draw(st.integers(0, 6))):
@@ -43,11 +46,13 @@ def worlds(draw: Any) -> tuple[dict[str, Decimal], dict[str, Guard], list[PlanOr
         )
         owner = draw(st.one_of(st.none(), st.sampled_from(BOTS)))
         if owner is not None:
-            owners[str(number)] = owner
+            owners[str(number)] = (owner, draw(st.sampled_from(["one", "two"])))
     return sizes, guards, plans, owners
 
 
-def carry_out(todo: list[Any], plans: list[PlanOrder], owners: dict[str, str], side: Any) -> list[PlanOrder]:
+def carry_out(
+    todo: list[Any], plans: list[PlanOrder], owners: dict[str, tuple[str, str]], side: Any
+) -> list[PlanOrder]:
     found = {plan.order_id: plan for plan in plans}
     for number, deed in enumerate(todo):
         if deed.plan is None:
@@ -55,7 +60,7 @@ def carry_out(todo: list[Any], plans: list[PlanOrder], owners: dict[str, str], s
             found[name] = PlanOrder(
                 name, name, "S", side, deed.size, deed.trigger, deed.kind, live=True, fired=False, ts_ns=0
             )
-            owners[name] = deed.bot
+            owners[name] = deed.holder
         elif deed.size:
             found[deed.plan.order_id] = replace(deed.plan, size=deed.size)
         else:
@@ -79,7 +84,7 @@ def test_deeds_end_in_whole_stops_once_and_stay_there(world: Any) -> None:
         plans = carry_out(todo, plans, owners, closing_side(net))
 
     assert deeds(wants, plans, owners, external=Decimal(0), net=net) == []
-    stops = {want.bot: want.size for want in wants if want.kind is PlanKind.STOP}
+    stops = stop_sizes(wants)
     for bot in sizes:
         assert covered(bot, plans, owners) == stops.get(bot, Decimal(0))
     assert sum(stops.values(), Decimal(0)) == abs(net)
@@ -91,8 +96,10 @@ def test_deeds_end_in_whole_stops_once_and_stay_there(world: Any) -> None:
 def test_wanted_and_unwatched_make_up_every_position(world: Any) -> None:
     sizes, guards, _, _ = world
     wants = wanted(sizes, guards)
-    stops = {want.bot: want.size for want in wants if want.kind is PlanKind.STOP}
-    loose = unwatched(sizes, wants)
+    stops = stop_sizes(wants)
+    loose: dict[str, Decimal] = {}
+    for guard, part in unwatched(guards, wants):
+        loose[guard.bot] = loose.get(guard.bot, Decimal(0)) + part
 
     for bot, size in sizes.items():
         assert stops.get(bot, Decimal(0)) + abs(loose.get(bot, Decimal(0))) == abs(size)
@@ -110,13 +117,13 @@ def test_deeds_leave_a_strangers_stop_while_the_external_book_is_open() -> None:
 
 def test_wanted_gives_the_tightest_stop_of_the_net_side_first() -> None:
     sizes = {"ann": Decimal(3), "bob": Decimal(2), "cat": Decimal(-4)}
-    guards = {
-        "ann": Guard("ann", "S", 1, Decimal(90), None, 0),
-        "bob": Guard("bob", "S", 1, Decimal(95), None, 0),
-        "cat": Guard("cat", "S", -1, Decimal(110), None, 0),
-    }
+    guards = [
+        Guard("ann", "S", "o1", 1, Decimal(3), Decimal(90), None),
+        Guard("bob", "S", "o2", 1, Decimal(2), Decimal(95), None),
+        Guard("cat", "S", "o3", -1, Decimal(4), Decimal(110), None),
+    ]
 
-    assert [(want.bot, want.size) for want in wanted(sizes, guards)] == [("bob", Decimal(1))]
+    assert [(want.holder[0], want.size) for want in wanted(sizes, guards)] == [("bob", Decimal(1))]
 
 
 @given(

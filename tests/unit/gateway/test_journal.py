@@ -19,6 +19,7 @@ from omega.errors import CorruptData, EnvironmentFault, Fenced, InvariantBroken
 from services.gateway.journal import Journal
 from services.gateway.rows import Guard, JournalOrder, JournalPlan
 
+LEG = Guard("alpha", "BTC-USDT.P", "o1", 1, Decimal("0.01"), Decimal(90), None)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -127,14 +128,16 @@ def test_transaction_that_fails_leaves_nothing(journal: Journal) -> None:
 def test_state_survives_a_restart(journal: Journal) -> None:
     journal.admit(order())
     journal.step(order().client_id, OrderState.SENDING)
-    journal.put_guard(Guard("alpha", "BTC-USDT.P", 1, Decimal(90), None, 3))
+    journal.put_guard(LEG)
+    journal.put_guard(replace(LEG, leg="o2", size=Decimal(0)))
     journal.put_plan(JournalPlan("p1", "77", "alpha", "BTC-USDT.P", "stop", Decimal("0.01"), Decimal(90), live=True))
     journal.add_fill(fill())
     journal.put("halt", "why")
     again = reopened(journal)
 
     assert [item.state for item in again.live()] == [OrderState.SENDING]
-    assert again.guard("alpha", "BTC-USDT.P") == Guard("alpha", "BTC-USDT.P", 1, Decimal(90), None, 3)
+    assert again.guards("BTC-USDT.P") == again.guards("BTC-USDT.P", "alpha") == [LEG]
+    assert again.guards("BTC-USDT.P", "beta") == []
     assert again.plan("", "77") == again.plan("p1") == again.live_plans()[0]
     assert [kept for _, kept in again.fills()] == [fill()]
     assert again.has_trade("t1")
