@@ -182,8 +182,7 @@ def runner(bot: str) -> ServiceSpec:
         "runner",
         RUNNER_PORT,
         needs=("redis",),
-        env=MappingProxyType({"OMEGA_RUNNER__BOT": bot, "OMEGA_RUNNER__STATE_DIR": STATE_DIR}),
-        writes_disk=True,
+        env=MappingProxyType({"OMEGA_RUNNER__BOT": bot}),
         bot=bot,
     )
 

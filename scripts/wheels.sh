@@ -17,8 +17,13 @@ if [ ! -x "$uv" ]; then
   exit 3
 fi
 
+named_by_lock() { grep -q "$(sha256sum "$1" | cut -d' ' -f1)" uv.lock; }
+
 mkdir -p wheels/deps
 rm -rf wheels/project wheels/deps/*.txt
+for wheel in wheels/deps/*.whl; do # of an older lock
+  [ ! -e "$wheel" ] || named_by_lock "$wheel" || rm "$wheel"
+done
 "$uv" build --quiet --wheel --out-dir wheels/project
 
 # Python's minor version alone is not enough: a marker such as python_full_version < "3.11.3" decides about a package.
@@ -38,8 +43,8 @@ minor=$(echo "$python_version" | cut -d. -f1,2)
 rm -f wheels/all.txt
 
 for wheel in wheels/deps/*.whl; do
-  if ! grep -q "$(sha256sum "$wheel" | cut -d' ' -f1)" uv.lock; then
-    echo "wheels: $wheel is not a file that uv.lock names. Remove it and run this again; if it stays, do not trust the index." >&2
+  if ! named_by_lock "$wheel"; then
+    echo "wheels: $wheel is not a file that uv.lock names: the index gave another one. Nothing is built from it." >&2
     exit 1
   fi
 done

@@ -7,6 +7,7 @@ While the bus is away a copy in memory decides: there is one gateway session, so
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from omega.errors import OmegaError
 from services.discord_bot.card import Confirm
 
 _MEMORY: Final = 1_000
+PATIENCE_S: Final = 1.0
+"""How long the bus may take: Discord wants its first answer within three seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,9 @@ class Questions:
 
     async def _put(self, nonce: str, text: str, life_s: float) -> bool:
         try:
-            await self._bus.put(self._key(nonce), text, ttl_s=life_s)
-        except OmegaError:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._bus.put(self._key(nonce), text, ttl_s=life_s)
+        except (OmegaError, TimeoutError):
             return False
         return True
 
@@ -71,16 +75,18 @@ class Questions:
         if copy := self._copies.get(nonce):
             return _read(copy.text)
         try:
-            return _read(await self._bus.get(self._key(nonce)))
-        except OmegaError:
+            async with asyncio.timeout(PATIENCE_S):
+                return _read(await self._bus.get(self._key(nonce)))
+        except (OmegaError, TimeoutError):
             return None
 
     async def take(self, nonce: str) -> Question | None:
         """Use a question up: of any number of presses one gets it."""
         copy = self._copies.pop(nonce, None)
         try:
-            kept = await self._bus.take(self._key(nonce))
-        except OmegaError:
+            async with asyncio.timeout(PATIENCE_S):
+                kept = await self._bus.take(self._key(nonce))
+        except (OmegaError, TimeoutError):
             return _read(copy.text) if copy else None
         return _read(copy.text if copy and not copy.on_bus else kept)
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
-from omega.bus import Delivery, Envelope, HaltChanged
+from omega.bus import Delivery, Envelope, HaltChanged, StopState
 from omega.domain import Fill, Role
 from omega.plugins import PersonaEntry
 from omega.telemetry import Metrics, get_logger
@@ -133,7 +133,8 @@ class Notices:
         ]
         if entry:
             stop = self._desk.view.stops.get((str(first.bot), str(first.symbol)))
-            fields.append(("Stop at venue", price(stop.value.trigger) if stop else "being placed"))
+            standing = stop is not None and stop.value.state in {StopState.PLACED, StopState.MOVED}
+            fields.append(("Stop at venue", price(stop.value.trigger) if stop and standing else "being placed"))
         else:
             fields.append(("Result after its fee", facts["pnl"]))
             fields.append(("Left open", quantity(outcome.after.size)))

@@ -16,7 +16,7 @@ import discord
 
 from omega.bus import Bus, BusState, Lease
 from omega.config import Settings
-from omega.errors import ConfigError, Fenced, TransientError
+from omega.errors import ConfigError, Fenced, InvariantBroken, TransientError
 from omega.plugins import personas
 from omega.runtime import BaseService
 from services.discord_bot.aim import aim
@@ -218,6 +218,15 @@ def _raise_from(task: asyncio.Task[None]) -> None:
             refused.exit_code = _REFUSED_TOKEN
             raise refused from error
         raise TransientError(f"the Discord session was closed with {error.code}") from error
+    except discord.app_commands.CommandSyncFailure as error:
+        raise InvariantBroken(
+            f"Discord refuses the command tree: {error}; correct the command that it names"
+        ) from error
+    except (discord.Forbidden, discord.NotFound) as error:
+        raise ConfigError(
+            f"Discord denies the bot its guild: {error}; check discord_bot.guild_id and that the bot was invited "
+            "with the scopes bot and applications.commands"
+        ) from error
     except (discord.HTTPException, discord.GatewayNotFound, OSError) as error:
         raise TransientError(f"Discord is not reached: {error}") from error
     raise TransientError("the Discord session ended; it is started anew")

@@ -35,6 +35,11 @@ class Outbox:
         """Tell whether the bus has every event."""
         return self._clear and not self._wake.is_set()
 
+    @property
+    def waiting(self) -> int:
+        """How many events the bus does not have yet, a thousand at most."""
+        return len(self._journal.pending(after=self._upto, limit=1_000))
+
     async def run(self) -> None:
         """Send until cancelled."""
         self._wake.set()

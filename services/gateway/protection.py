@@ -80,7 +80,7 @@ def adopt(
 ) -> dict[str, Holder]:
     """Return order id -> holder for plans without an owner that fit a wish: side, kind, trigger, best an equal size.
 
-    They are the children of presets, which carry no client id of ours. Among equals the older child goes to the older leg.
+    They are the children of presets, which carry no client id of ours. Among equals the older goes to the older leg.
     """
     side = closing_side(net)
     missing = {(want.holder, want.kind): want.size for want in wants}

@@ -104,7 +104,7 @@ class Requests:
             "doubled": doubled,
             "venue_positions": {symbol: str(size) for symbol, size in account.positions.items()},
             "orders": account.journal.counts(),
-            "events_waiting": len(account.journal.pending(limit=1_000)),
+            "events_waiting": self._outbox.waiting,
             "halted": account.halt.reason,
         }
 

@@ -239,7 +239,7 @@ class GatewayService(BaseService):
             return
         if may:
             raise ConfigError(
-                f"the key of {self.account.venue_name}/{self.account.name} may withdraw; use one that reads and trades alone"
+                f"the key of {self.account.venue_name}/{self.account.name} may withdraw; use one that may not"
             )
 
     async def _set_leverage(self) -> None:

@@ -163,8 +163,8 @@ class StopKeeper:
         self._plans = {**others, **now}
         for known in self._account.journal.live_plans():
             if known.order_id and known.order_id not in self._plans:
-                held = self._account.books.book(known.bot, known.symbol).size
-                self._gone(known, StopState.MISSING if held else StopState.REMOVED)
+                legs = {guard.leg for guard in self._account.journal.guards(known.symbol, known.bot)}
+                self._gone(known, StopState.MISSING if known.leg in legs else StopState.REMOVED)
             elif not known.order_id:
                 self._resolve(known)
 

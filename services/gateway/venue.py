@@ -196,6 +196,7 @@ class VenueOptions:
     symbols: tuple[str, ...] = ()
     timeframes: tuple[str, ...] = ("1m",)
     sandbox: bool = False
+    start_s: float = 30.0
     silent_s: float = 75.0
     recycle_s: float = 82_800.0
     redial_s: tuple[float, ...] = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2)

@@ -98,7 +98,7 @@ def modify(venue: Venue, account: Account, fields: Fields) -> Order:
     try:
         replacement = placing.place(venue, account, Fields(body))
     except BaseException:
-        venue.book.open_orders[order.order_id] = held
+        venue.book.put_back(held)
         raise
     settlement.cancel(venue, order, "modified")
     return replacement

@@ -215,6 +215,11 @@ class OrderBook:
         self.open_plans[plan.order_id] = plan
         self._plan_clients[plan.uid, plan.product, plan.client_oid] = plan.order_id
 
+    def put_back(self, order: Order) -> None:
+        """Return an order that was set aside to its place among the open ones."""
+        self.open_orders[order.order_id] = order
+        self.open_orders = dict(sorted(self.open_orders.items()))
+
     def settle(self, order: Order) -> None:
         """Drop an order that has ended from the open ones."""
         if not order.open:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 import structlog
@@ -17,6 +18,7 @@ from ccxt.base.errors import BaseError, NetworkError
 
 from omega.domain import Bar, Instrument
 from omega.errors import ConfigError, CorruptData, OmegaError, Unresolved
+from omega.resilience import retry_read
 from services.gateway.classify import raised, raised_read
 from services.gateway.venue import (
     Ack,
@@ -102,7 +104,8 @@ class CcxtVenue:
         if self.options.sandbox:
             for client in (self._data, self._orders):
                 client.set_sandbox_mode(True)
-        await self.read("load the markets", self._data.load_markets)
+        load = partial(self.read, "load the markets", self._data.load_markets)
+        await retry_read(load, attempts=100, within_s=self.options.start_s)
         self._orders.set_markets_from_exchange(self._data)
         self.instruments = self.read_instruments(self._data.markets)
         missing = [symbol for symbol in self.options.symbols if symbol not in self.instruments]
@@ -120,9 +123,8 @@ class CcxtVenue:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        for client in (self._data, self._orders):
-            if client is not None:
-                await client.close()
+        clients = [client for client in (self._data, self._orders) if client is not None]
+        await asyncio.gather(*(client.close() for client in clients))
 
     def connected(self) -> bool:
         """Tell whether the private socket is subscribed."""

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-import ccxt.pro as ccxtpro
 import structlog
 from ccxt.base.errors import BaseError, NetworkError
+
+from services.gateway.venues._lean import exchange_class
 
 Json = dict[str, Any]
 
@@ -42,9 +43,9 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:
     """Return a ccxt.pro client of an exchange whose messages also go to `ear`; its counts hang at `counts`.
 
     Raises:
-        AttributeError: ccxt knows no such exchange.
+        ConfigError: ccxt knows no such exchange.
     """
-    base: Any = getattr(ccxtpro, exchange_id)
+    base: Any = exchange_class(exchange_id)
     counts = Counts()
 
     class Tapped(base):  # type: ignore[misc]  # ccxt ships no types

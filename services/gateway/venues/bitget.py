@@ -60,6 +60,7 @@ class Bitget(CcxtVenue):
             "secret": options.api_secret,
             "password": options.passphrase,
             "timeout": options.timeout_ms,
+            "timeout_on_exit": 10 if options.rest_url.startswith("http:") else 250,
             "number": Decimal,
             "has": {"fetchCurrencies": False},
             "options": {

@@ -13,7 +13,7 @@ from typing import Any
 import ccxt.pro as ccxtpro
 import pytest
 
-REST = "spot mix user p2p broker margin common tax convert copy earn uta".split()
+REST = ["spot", "mix", "user", "p2p", "broker", "margin", "common", "tax", "convert", "copy", "earn", "uta"]
 RECORDED = Path(os.environ.get("OMEGA_SHARED_DATA") or Path(__file__).parents[4] / "shared" / "data") / "bitget"
 
 
@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("ws_case", "ws_cases.json"),
     ):
         if fixture in metafunc.fixturenames:
-            cases = recorded(name) or [None]
+            cases: list[Any] = recorded(name) or [None]
             metafunc.parametrize(fixture, cases, ids=[case["id"] if case else "absent" for case in cases])
 
 

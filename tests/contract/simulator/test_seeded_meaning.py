@@ -23,7 +23,7 @@ UID = "7264631750"
 D = Decimal
 
 
-def raw(case: dict[str, Any]) -> dict[str, Any]:
+def raw(case: dict[str, Any]) -> Any:
     """The one object of a recorded answer."""
     data = case["response"]["data"]
     while isinstance(data, dict) and any(isinstance(value, list) for value in data.values()):
@@ -234,7 +234,7 @@ def series(mark: float) -> Any:
     rows = 120
     flat = np.full(rows, mark)
     ts = (START + np.arange(rows) * MINUTE_MS).astype(np.float64)
-    columns = {name: flat for name in ("open", "high", "low", "close")}
+    columns = dict.fromkeys(("open", "high", "low", "close"), flat)
     return {"BTCUSDT": candles("BTCUSDT", {"ts": ts, **columns, "volume": np.ones(rows)})}
 
 

@@ -108,6 +108,32 @@ async def test_server_killed_and_back_leaves_answers_and_loses_no_notice(stage: 
     assert (state["connected"], state["identifies"]) == (1, 1)
 
 
+async def test_panic_works_while_the_server_is_frozen_and_goes_out_once(stage: Any):
+    await stage.start_bot()
+    bus = await stage.bus("gateway/1")
+    await stage.remote.until(lambda s: s["connected"] == 1 and s["commands"])
+    await bus.send(status())
+    await status_until(stage, lambda text: "fib-btc" in text)
+
+    stage.redis.send_signal(signal.SIGSTOP)
+    asked = await stage.remote.act("slash", user="trader", channel="ops", path="panic", options={"scope": "entries"})
+    pressed = await stage.remote.act("click", user="trader", message=asked["message"]["id"], button="PANIC")
+    await asyncio.sleep(1)
+    again = await stage.remote.act("slash", user="viewer", channel="ops", path="status")
+    stage.redis.send_signal(signal.SIGCONT)
+    await stage.remote.until(lambda s: any(m["text"].startswith("PANIC\n") for m in s["messages"]))
+    sent_now: list[Any] = []
+    for _ in range(100):
+        sent_now = [received.envelope.data for received in await bus.history(bus.topics.control("farm"))]
+        if sent_now:
+            break
+        await asyncio.sleep(0.1)
+
+    assert (asked["failed"], pressed["callback"]) == (False, 6)
+    assert "fib-btc" in again["text"]
+    assert [command.verb for command in sent_now] == [Verb.HALT]
+
+
 async def test_second_process_takes_over_when_the_first_dies(stage: Any):
     first = await stage.start_bot("one")
     await stage.remote.until(lambda s: s["connected"] == 1)

@@ -55,10 +55,12 @@ def test_client_out_of_range_is_a_config_error(port: int, db: int):
 @pytest.mark.req("1.59", "1.60", "1.61", "2.32", "2.33", "2.34")
 async def test_client_set_get_delete(redis: RedisClient):
     assert await redis.get("dev:st:a") is None
-    assert await redis.set("dev:st:a", "1", ttl_s=0.1)
+    assert await redis.set("dev:st:a", "1", ttl_s=60)
     assert not await redis.set("dev:st:a", "2", only_if_absent=True)
     assert await redis.get("dev:st:a") == "1"
-    await asyncio.sleep(0.15)
+    assert 0 < await redis.client.pttl("dev:st:a") <= 60_000
+    await redis.set("dev:st:a", "1", ttl_s=0.02)
+    await asyncio.sleep(0.1)
     assert await redis.get("dev:st:a") is None
     await redis.set("dev:st:b", "x")
     await redis.set("dev:st:c", "y")

@@ -23,7 +23,8 @@ from omega.bus import (
 )
 from omega.config import Settings
 from omega.domain import FeedState, Fill, Mode, Reading, Role, Side
-from omega.testing.discord import ImpossibleActError, LocalDiscord, Message, World, payloads
+from omega.errors import ConfigError
+from omega.testing.discord import LocalDiscord, Message, World, payloads
 from services.discord_bot.service import DiscordBotService
 
 D = Decimal
@@ -226,16 +227,56 @@ async def test_dropped_session_resumes_and_answers(local: LocalDiscord, start: S
 async def test_strange_guild_is_left(local: LocalDiscord, start: Start):
     stranger = World(guild_id="100000000000000077", guild_name="strange")
     async with start():
-        await local.gateway.dispatch("GUILD_CREATE", payloads.guild_create(stranger, with_members=False))
+        joined = payloads.guild_create(stranger, with_members=False)
+        del joined["unavailable"]  # how Discord tells a join from a guild that came back
+        await local.gateway.dispatch("GUILD_CREATE", joined)
         await until(lambda: local.state.left_guilds)
 
     assert local.state.left_guilds == ["100000000000000077"]
 
 
-async def test_interaction_from_another_guild_is_refused(local: LocalDiscord, start: Start, bus: MemoryBus):
-    async with start(guild_id="100000000000000077"):
-        with pytest.raises(ImpossibleActError):
-            await local.slash("admin", "ops", "status")
+async def test_guild_that_the_bot_is_not_in_ends_the_service(local: LocalDiscord, bus: MemoryBus):
+    service = DiscordBotService(settings=settings_for(local, guild_id="100000000000000077"), bus=bus)
+    await service.initialize()
+    await service.start()
+    await until(lambda: service.stopping)
+    await service.shutdown()
+
+    assert isinstance(service.error, ConfigError)
+    assert "check discord_bot.guild_id" in str(service.error)
+
+
+async def test_interaction_from_another_guild_is_refused(local: LocalDiscord, start: Start):
+    async with start():
+        asked = await local.slash("admin", "ops", "status")
+        payload = {**asked.payload, "guild_id": "100000000000000077"}
+        foreign = local.state.interactions.open(2, asked.user, asked.channel_id, payload, None)
+        await local.gateway.dispatch("INTERACTION_CREATE", payload)
+        await foreign.until(lambda one: one.callback is not None)
+
+    assert "E-GUILD" in foreign.text
+    assert foreign.ephemeral
+
+
+async def test_changed_command_tells_to_reload(local: LocalDiscord, start: Start):
+    async with start() as service:
+        assert service.client is not None
+        service.client.tree.remove_command("status", guild=service.client.home)
+        reply = await local.slash("viewer", "ops", "status")
+
+    assert "E-CMD" in reply.text
+
+
+async def test_bug_in_a_handler_is_told_and_audited(
+    local: LocalDiscord, start: Start, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+):
+    async with start() as service:
+        monkeypatch.setattr(service.desk, "view", None)
+        reply = await local.slash("viewer", "ops", "status")
+        notes = await audits(bus)
+
+    assert "E-BUG" in reply.text
+    assert notes[-1].outcome == "broken"
 
 
 # ---- reading
@@ -447,6 +488,7 @@ async def test_same_interaction_twice_acts_once(local: LocalDiscord, start: Star
         await local.humans.replay(reply)
         await asyncio.sleep(0.2)
 
+    assert reply.refused == []  # the second delivery was not even answered
     assert [(command.verb, command.target) for command in heard] == [(Verb.PAUSE, "fib-btc")]
     assert "applied by 1 of 1" in reply.text
     assert not reply.ephemeral
@@ -510,6 +552,20 @@ async def test_missed_and_too_many_notices_are_collapsed(local: LocalDiscord, st
         seen = await posts(local, "fills", 3)
 
     assert [message.embeds[0]["title"].split(" · ")[-1] for message in seen] == ["BTC-USDT.P"] * 3
+
+
+async def test_old_notices_are_told_in_one_card(
+    local: LocalDiscord, start: Start, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("services.discord_bot.notices.OLD_S", -1.0)
+    farm = bus.peer("gateway/1")
+    for number in range(12):
+        await farm.send(fill_of(str(number), Side.BUY, "100", Role.ENTRY, size=D("0.1")), message_id=f"fill:{number}")
+    async with start():
+        (only,) = await posts(local, "fills", 1)
+
+    assert only.embeds[0]["title"] == "Missed notices"
+    assert "12 notices; the newest 10 are shown" in only.text
 
 
 async def test_halt_is_told_in_alerts_and_survives_a_rate_limit(local: LocalDiscord, start: Start, bus: MemoryBus):

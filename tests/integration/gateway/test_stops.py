@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -118,3 +119,31 @@ async def test_doubled_stop_is_taken_away(bench: Any) -> None:
     await bench.settle()
 
     assert stops(bench) == [(Decimal("0.01"), intent.stop)]
+
+
+async def test_legs_of_one_entry_keep_their_own_targets(bench: Any) -> None:
+    """Three intents of one decision: each leg has its stop and its target, and a target takes its own leg away."""
+    price = bench.price()
+    near, far = str((price * Decimal("1.0006")).quantize(Decimal("0.1"))), str((price * 2).quantize(Decimal("0.1")))
+    one = bench.intent(size="0.01", target=near)
+    bench.bars -= 1
+    two = bench.intent(size="0.02", target=far)
+    two = replace(two, intent_id=one.intent_id[:-1] + "1")
+    await bench.send(one, two)
+    await bench.settle(0, one.intent_id, two.intent_id)
+    await bench.step()
+    assert sorted((plan.size, str(plan.kind)) for plan in bench.plans()) == [
+        (Decimal("0.01"), "loss_plan"),
+        (Decimal("0.01"), "profit_plan"),
+        (Decimal("0.02"), "loss_plan"),
+        (Decimal("0.02"), "profit_plan"),
+    ]
+    for _ in range(400):
+        if bench.size() != Decimal("0.03"):
+            break
+        await bench.step()
+
+    assert bench.size() == Decimal("0.02")
+    assert stops(bench) == [(Decimal("0.02"), two.stop), (Decimal("0.02"), Decimal(far))]
+    assert bench.gateway.keeper.naked_max_s == 0
+    assert (await bench.invariants())["every_position_has_stop"]

@@ -54,7 +54,7 @@ class Line:
 
     async def quiet(self) -> bool:
         await self.say("ping")
-        return await self.hear() == "pong"
+        return bool(await self.hear() == "pong")
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def test_rights_of_a_key_are_shown_and_enforced(lockstep: Any, make_client
 
 
 async def test_step_is_cheap_with_subscribers(lockstep: Any, session: Any) -> None:
-    """The aim is a millisecond of CPU a step with candles and tickers of two symbols; three leave room for a busy machine."""
+    """The aim is a millisecond of CPU a step with four channels; three leave room for a busy machine."""
     async with session.ws_connect(f"{lockstep.ws_url}/v2/ws/public") as public:
         line = Line(public)
         args = [

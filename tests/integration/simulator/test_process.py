@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 BTC = "BTC/USDT:USDT"
-REST = "spot mix user p2p broker margin common tax convert copy earn uta".split()
+REST = ["spot", "mix", "user", "p2p", "broker", "margin", "common", "tax", "convert", "copy", "earn", "uta"]
 
 
 def free_port() -> int:
@@ -46,8 +46,8 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
 
     async def launch(port: int, admin: int, *more: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "services.simulator", "--port", str(port), "--admin-port", str(admin), *more]
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        process = await asyncio.to_thread(
+            subprocess.Popen, command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         running.append(process)
         for _ in range(200):
@@ -75,7 +75,8 @@ def client_of(port: int) -> Any:
             "secret": "demo-secret",
             "password": "demo-pass",
             "urls": {"api": {**dict.fromkeys(REST, url), "ws": ws, "demo": ws}},
-            "options": {"defaultType": "swap", "fetchMarkets": {"types": ["swap", "spot"]}},
+            "enableRateLimit": False,
+            "options": {"uta": False, "defaultType": "swap", "fetchMarkets": {"types": ["swap", "spot"]}},
         }
     )
 

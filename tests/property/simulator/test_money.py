@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -60,7 +61,9 @@ ACTIONS = st.lists(
 )
 
 
-def request(venue: Any, action: tuple[str, int, int, float, str]) -> tuple[str, dict[str, Any]] | None:
+def request(  # noqa: PLR0911 - one line an action
+    venue: Any, action: tuple[str, int, int, float, str]
+) -> tuple[str, dict[str, Any]] | None:
     """Turn an action into the request that a client would send."""
     kind, side, steps, shift, uid = action
     last = venue.last("BTCUSDT")
@@ -109,10 +112,8 @@ def act(exchange: Exchange, action: tuple[str, int, int, float, str]) -> None:
     if made is None:
         return
     path, body = made
-    try:
+    with contextlib.suppress(Rejected):
         PRIVATE["POST", path].handler(exchange.venue, exchange.venue.by_uid[action[4]], Fields(body))
-    except Rejected:
-        pass
     exchange.inputs.note(Kind.REST, uid=action[4], path=path, body=body)
 
 

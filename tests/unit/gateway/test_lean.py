@@ -1,0 +1,28 @@
+"""ccxt's layout still allows one exchange to be imported by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+CODE = """
+import sys
+from services.gateway.venues._lean import exchange_class, use_lean_ccxt
+use_lean_ccxt()
+found = exchange_class("bitget")
+client = found({"options": {"uta": False}})
+others = [name for name in sys.modules if name.startswith("ccxt.") and name.endswith("binance")]
+print(found.__mro__[1].__name__, client.id, len(others), hasattr(client, "watch_orders"))
+try:
+    exchange_class("nowhere")
+except Exception as error:
+    print(type(error).__name__, "nowhere" in str(error))
+"""
+
+
+def test_lean_import_gives_ccxts_own_class_and_no_other_exchange() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines() == ["bitget bitget 0 True", "ConfigError True"], done.stderr
