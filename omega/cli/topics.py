@@ -71,7 +71,10 @@ def doctor(as_json: Json = False) -> None:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            print(f"{finding.level:<5} {finding.subject}: {finding.text}" + (f" -> {finding.advice}" if finding.advice else ""))
+            print(
+                f"{finding.level:<5} {finding.subject}: {finding.text}"
+                + (f" -> {finding.advice}" if finding.advice else "")
+            )
     if any(finding.level == "bad" for finding in findings):
         raise typer.Exit(1)
 

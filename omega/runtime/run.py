@@ -31,7 +31,7 @@ def run(
     name: str,
     argv: Sequence[str] | None = None,
     overrides: Mapping[str, str] | None = None,
-    fast_loop: bool = False,
+    fast_loop: bool = True,
     needs_redis: bool = True,
 ) -> NoReturn:
     """Load the settings, connect the bus, run the service, and exit with the code of what happened.

@@ -153,7 +153,8 @@ class CosmicFactorService(BaseService):
 
     async def _follow_bars(self) -> None:
         gateway, venue = self.settings.gateway, self.settings.trading.venue
-        topics = [self.bus.topics.bar(venue, symbol, span) for symbol in gateway.symbols for span in gateway.timeframes]
+        # One stream tells the time; the others would only tell it again.
+        topics = [self.bus.topics.bar(venue, gateway.symbols[0], gateway.timeframes[0])]
         async with self.bus.follow(*topics) as bars:
             for topic in topics:  # a restart in the middle of a replay goes on at the bar before
                 for received in await self.bus.history(topic, count=1):

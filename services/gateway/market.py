@@ -146,12 +146,14 @@ class Market:
             await self._wake.wait()
             self._wake.clear()
             while self._out:
-                message = self._out[0]
-                await self._publish(message)
-                self._out.popleft()
+                batch = list(self._out)
+                streams = dict.fromkeys((message.symbol, message.timeframe) for message in batch)
+                await asyncio.gather(*(self._publish_stream(stream, batch) for stream in streams))
+                for message in batch:
+                    self._out.popleft()
+                    low, high = Decimal(repr(message.bar.low)), Decimal(repr(message.bar.high))
+                    await self._keeper.watch(message.symbol, low, high)
                 self._account.activity.changed()
-                low, high = Decimal(repr(message.bar.low)), Decimal(repr(message.bar.high))
-                await self._keeper.watch(message.symbol, low, high)
 
     async def run_quotes(self) -> None:
         """Send the latest prices of each symbol, at most so often, until cancelled."""
@@ -278,6 +280,12 @@ class Market:
             _log.warning("bar.quarantined", symbol=stream[0], timeframe=stream[1], why=str(error))
             return False
         return True
+
+    async def _publish_stream(self, stream: Stream, batch: list[BarClosed]) -> None:
+        """Send the bars of one stream in order; streams do not wait for each other."""
+        for message in batch:
+            if (message.symbol, message.timeframe) == stream:
+                await self._publish(message)
 
     async def _publish(self, message: BarClosed) -> None:
         """Send one bar; its id makes a repeat after a restart harmless."""

@@ -65,6 +65,7 @@ class OrderPath:
                 if isinstance(delivery.received.envelope.data, Intent)
             ]
             await self._insist(lambda: self.accept(intents))
+            await asyncio.sleep(0)  # the orders leave before the acknowledgements do
             for delivery in batch:
                 async with delivery:
                     pass

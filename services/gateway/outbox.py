@@ -45,6 +45,7 @@ class Outbox:
         self._wake.set()
         while True:
             await self._wait()
+            await asyncio.sleep(0)  # orders that were journalled by the same commit leave before their events do
             self._wake.clear()
             self._clear = False
             if self._bus.state() is BusState.CONNECTED and await self.flush():

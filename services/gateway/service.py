@@ -90,6 +90,7 @@ class GatewayService(BaseService):
         await self._refuse_withdrawal()
         await self._set_leverage()
         self._lease = await self.bus.lease(self._lease_name(), ttl_s=LEASE_TTL_S)
+        await self.status.recall_halt()
         await self.recovery.start()
         await retry_read(self.market.warm_up, within_s=60.0)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from omega.bus.messages import AccountStatus, BookLine
-from omega.bus.port import Bus
+from omega.bus.port import Bus, BusState
 from omega.domain import SECOND_NS
 from services.gateway.account import Account
 from services.gateway.lookup import LookUps
@@ -41,6 +41,7 @@ class StatusTeller:
         self._market = market
         self._soon = asyncio.Event()
         self._day = _Day()
+        self._kept = ""
 
     def soon(self) -> None:
         """Tell it without waiting for the next turn: a fill has come."""
@@ -57,7 +58,25 @@ class StatusTeller:
                 pass
             self._soon.clear()
             self.watch_the_day()
+            await self._keep_halt_key()
             await self._bus.send(self.message())
+
+    async def recall_halt(self) -> None:
+        """Halt when the bus remembers a halt that the journal has lost."""
+        kept = await self._bus.get(self._halt_key)
+        self._kept = kept or ""
+        if kept and not self._account.halt.active:
+            self._account.halt_entries(kept, by="bus key")
+
+    async def _keep_halt_key(self) -> None:
+        reason = self._account.halt.reason
+        if reason != self._kept and self._bus.state() is BusState.CONNECTED:
+            await self._bus.put(self._halt_key, reason)
+            self._kept = reason
+
+    @property
+    def _halt_key(self) -> str:
+        return self._bus.topics.state("halt", *self._account.labels)
 
     def message(self) -> AccountStatus:
         """Return the account's status."""

@@ -89,7 +89,9 @@ class RunnerService(BaseService):
         )
         need = self.strategy.warmup(self.params)
         if need >= settings.runner.window:
-            raise ConfigError(f"{self.bot} needs {need} bars of warm-up; raise runner.window above {settings.runner.window}")
+            raise ConfigError(
+                f"{self.bot} needs {need} bars of warm-up; raise runner.window above {settings.runner.window}"
+            )
         self.window = BarWindow(settings.runner.window)
         self.instrument: Instrument | None = None
         self.rules = self._rules(settings)
@@ -268,8 +270,9 @@ class RunnerService(BaseService):
     async def _send(self, intents: tuple[Intent, ...], made: DecisionMade, *, cause: str, corr: str) -> None:
         """Send the intents first, the decision that names them after; repeats are duplicates by id."""
         ttl = int(self.settings.runner.intent_ttl_s * 1e9)
-        for intent in intents:
-            await self.bus.send(
+        # Each send writes before it waits: gathered, they leave in this order without a round trip in between.
+        sends = [
+            self.bus.send(
                 intent,
                 corr=corr,
                 cause=cause,
@@ -277,17 +280,24 @@ class RunnerService(BaseService):
                 lease=self._lease,
                 message_id=f"intent:{intent.intent_id}",
             )
-            self.metrics.counter("intents_total").labels(bot=self.bot, action=intent.action.value).inc()
-            LOG.info(
-                "intent.sent", intent=intent.intent_id, action=intent.action, side=intent.side, size=str(intent.size)
-            )
-        await self.bus.send(
+            for intent in intents
+        ]
+        decided = self.bus.send(
             made,
             corr=corr,
             cause=cause,
             lease=self._lease,
             message_id=f"decision:{self.bot}:{made.decision.bar_ts_ns}",
         )
+        if sends:
+            await asyncio.gather(*sends, decided)
+        else:
+            await decided
+        for intent in intents:
+            self.metrics.counter("intents_total").labels(bot=self.bot, action=intent.action.value).inc()
+            LOG.info(
+                "intent.sent", intent=intent.intent_id, action=intent.action, side=intent.side, size=str(intent.size)
+            )
         self.metrics.counter("decisions_total").labels(bot=self.bot).inc()
 
     def _intents(self, decision: Decision, received_ns: int) -> tuple[Intent, ...]:

@@ -6,6 +6,7 @@ Written by the edges after an input has worked and before anybody is told; a lin
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -40,6 +41,8 @@ class InputLog:
             "accounts": [[spec.uid, spec.key, str(spec.usdt)] for spec in options.accounts],
         }
         self._file = -1
+        self._broken = asyncio.Event()
+        self._why = ""
 
     def open(self) -> list[dict[str, Any]]:
         """Open the log and return the inputs of the run that it continues.
@@ -100,7 +103,18 @@ class InputLog:
             raise self._full("the disk is full")
 
     def _full(self, why: str) -> EnvironmentFault:
-        return EnvironmentFault(f"the simulator cannot write {self._path}: {why}. Free space and start it again.")
+        self._why = f"the simulator cannot write {self._path}: {why}. Free space and start it again."
+        self._broken.set()
+        return EnvironmentFault(self._why)
+
+    async def watch(self) -> None:
+        """Wait until the log cannot be written any more; the simulator must end then.
+
+        Raises:
+            EnvironmentFault: always, when that happens.
+        """
+        await self._broken.wait()
+        raise EnvironmentFault(self._why)
 
     def restart(self) -> None:
         """Forget the inputs so far: the venue went back to its start."""

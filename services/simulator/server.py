@@ -97,12 +97,16 @@ class Server:
         return await self.edge.answer(request)
 
     async def run(self) -> None:
-        """Move the clock until the candles end; in lock-step the admin API moves it."""
+        """Move the clock until the candles end; in lock-step the admin API moves it.
+
+        Raises:
+            EnvironmentFault: the log of inputs cannot be written; what happened since would be forgotten.
+        """
         exchange = self.exchange
         if not exchange.options.lockstep:
             await self._run_clock()
             log.info("replay.ended", at_ms=exchange.venue.now_ms)
-        await asyncio.Event().wait()
+        await exchange.inputs.watch()
 
     async def _run_clock(self) -> None:
         pause = MINUTE_MS / 1000 / self.exchange.options.speed / self.exchange.parts

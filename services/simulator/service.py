@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omega.bus import Bus
 from omega.config import Settings
-from omega.errors import ConfigError
+from omega.errors import ConfigError, EnvironmentFault
 from omega.runtime import BaseService
 from services.simulator.account import AccountSpec
 from services.simulator.exchange import load_exchange
@@ -48,7 +48,14 @@ class SimulatorService(BaseService):
 
     async def on_start(self) -> None:
         """Let the clock run."""
-        self.spawn("clock", self.server.run)
+        self.spawn("clock", self._run_clock)
+
+    async def _run_clock(self) -> None:
+        try:
+            await self.server.run()
+        except EnvironmentFault as error:
+            # Going on would make inputs that a restart forgets: the process ends and says why.
+            self._fail(error)
 
     async def on_stop(self) -> None:
         """Close the ports."""

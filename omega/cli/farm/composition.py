@@ -197,16 +197,25 @@ class Farm:
             "OMEGA_SIMULATOR__ADMIN_PORT": str(self.admin_port),
             "OMEGA_SIMULATOR__SPEED": self.options.speed,
             "OMEGA_SIMULATOR__SEED": str(self.options.seed),
-            "OMEGA_SIMULATOR__STATE": str(home / "simulator.log"),
+            "OMEGA_SIMULATOR__STATE": str(home / "simulator.state"),
             **({"OMEGA_SIMULATOR__START": self.options.start} if self.options.start else {}),
             **({"OMEGA_SIMULATOR__DATA_DIR": self.options.data} if self.options.data else {}),
             **{f"OMEGA_GATEWAY__{key}": value for key, value in DEMO.items()},
             "OMEGA_COSMIC__CLOCK": "bars",
+            **_faster_than_the_venue(self.options.speed),
             "PYTHONUNBUFFERED": "1",
         }
         argv = [sys.executable, "-m", f"services.{service}"]
         given = {key: value for key, value in common.items() if key not in os.environ or key != "OMEGA_DATABASE__URL"}
         return Child(name, argv, {**given, **env, **self.options.extra_env}, log=home / f"{name}.log", port=port)
+
+
+def _faster_than_the_venue(speed: str) -> dict[str, str]:
+    """Let a replay that outruns the clock call the venue as often in its own time as it may in real time."""
+    if speed == LOCKSTEP or float(speed) > 1:
+        lanes = ("ORDERS_PER_S", "READS_PER_S", "MARKET_PER_S", "BURST")
+        return {"OMEGA_SIMULATOR__LIMITS": "off", **{f"OMEGA_GATEWAY__LANES__{lane}": "10000" for lane in lanes}}
+    return {}
 
 
 async def _is_ready(child: Child) -> bool:

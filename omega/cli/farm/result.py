@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from omega.cli.farm.composition import Farm
@@ -51,6 +52,7 @@ async def result(farm: Farm) -> dict[str, Any]:
             }
             for child in farm.processes.children.values()
         ],
+        "conductor_cpu_s": round(sum(os.times()[:2]), 2),
         "invariants": await _invariants(farm),
         "ledger": await _ledger(farm),
         "home": str(farm.options.home),

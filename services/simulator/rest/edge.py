@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from omega.errors import Rejected
+from omega.errors import EnvironmentFault, Rejected
 from services.simulator import codes, signature
 from services.simulator.codes import Code, refuse
 from services.simulator.exchange import Exchange
@@ -76,6 +76,9 @@ class Edge:
             await self._exchange.flush()
             self.answered["" if error.code == Code.UNKNOWN_URL else path, str(error.code)] += 1
             return codes.http_status(error.code), _envelope(error.code, str(error), None)
+        except EnvironmentFault as error:
+            log.critical("input.lost", error=str(error))
+            return codes.http_status(Code.BUSY), _envelope(Code.BUSY, "the simulator is stopping", None)
         text = _envelope("00000", "success", data)
         await self._exchange.flush()
         self.answered[path, "00000"] += 1

@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("ws_case", "ws_cases.json"),
     ):
         if fixture in metafunc.fixturenames:
-            cases: list[Any] = recorded(name) or [None]
+            cases: list[Any] = list(recorded(name)) or [None]
             metafunc.parametrize(fixture, cases, ids=[case["id"] if case else "absent" for case in cases])
 
 

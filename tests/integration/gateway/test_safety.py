@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from decimal import Decimal
@@ -107,6 +108,21 @@ async def test_halt_latches_over_a_restart_until_a_named_person_releases_it(benc
     assert (await verdict(bench))[0] is OrderState.WORKING
     changes = [(event.halted, event.by) for event in await bench.events() if isinstance(event, HaltChanged)]
     assert changes == [(True, "ann"), (False, "ann")]
+
+
+async def test_halt_outlives_a_lost_journal_by_the_key_on_the_bus(bench: Any) -> None:
+    await command(bench, Verb.HALT)
+    key = bench.bus.topics.state("halt", "bitget", "main")
+    for _ in range(300):
+        if await bench.bus.get(key):
+            break
+        await asyncio.sleep(0.01)
+    await bench.close()
+    for left in bench.folder.iterdir():
+        left.unlink()
+    await bench.open()
+
+    assert await verdict(bench) == (OrderState.DENIED, "halt")
 
 
 async def test_halt_file_alone_halts(bench: Any) -> None:

@@ -165,3 +165,31 @@ def test_broken_candles_end_with_file_row_and_column(tmp_path: Path) -> None:
 
     assert result.returncode == 1
     assert "BTCUSDT-1m.csv, row 1, column close" in result.stderr
+
+
+async def test_full_disk_ends_the_simulator_with_one_paragraph(tmp_path: Path) -> None:
+    """A file-size limit stands for the full disk."""
+    admin, log = free_port(), tmp_path / "inputs.log"
+    command = f"ulimit -f 1; exec {sys.executable} -m services.simulator --port 0 --admin-port {admin}"
+    process = await asyncio.create_subprocess_shell(
+        f"trap '' XFSZ; {command} --speed lockstep --state {log}",
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    ended_early = asyncio.create_task(process.communicate())
+    for _ in range(400):
+        try:
+            await asyncio.to_thread(get, admin, "/step", "POST")
+        except OSError:
+            if ended_early.done():
+                break
+            await asyncio.sleep(0.05)
+
+    errors = (await asyncio.wait_for(ended_early, 20))[1].decode()
+
+    assert process.returncode == 3
+    assert "cannot write" in errors
+    assert "Free space" in errors
+    assert log.read_bytes().count(b'"step"') > 10

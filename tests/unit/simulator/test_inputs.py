@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_log_of_other_options_is_refused(tmp_path: Path) -> None:
     log.open()
     log.close()
 
-    with pytest.raises(ConfigError, match="other options.*remove the file"):
+    with pytest.raises(ConfigError, match=r"other options.*remove the file"):
         InputLog(options(path, seed=2)).open()
 
 
@@ -46,11 +47,14 @@ def test_log_that_cannot_be_opened_is_a_fault_of_the_machine(tmp_path: Path) -> 
         InputLog(options(tmp_path / "missing" / "log")).open()
 
 
-def test_full_disk_is_a_fault_of_the_machine() -> None:
-    log = InputLog(options("/dev/full"))
+def test_full_disk_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    log = InputLog(options(tmp_path / "log"))
+    log.open()
+    os.dup2(os.open("/dev/full", os.O_WRONLY), log._file)
 
     with pytest.raises(EnvironmentFault, match="Free space"):
-        log.open()
+        log.note(Kind.STEP)
+    log.close()
 
 
 def test_without_a_path_nothing_is_kept() -> None:
