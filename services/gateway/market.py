@@ -234,7 +234,9 @@ class Market:
         closed_by = max(account.venue.venue_ns(), rows[-1].ts_ns)
         final = [row for row in rows if row.ts_ns + track.span <= closed_by]
         fresh = [row for row in final if row.ts_ns > known]
-        await self._publish_history(stream, fresh)
+        # The bar that has closed last is news, also when it comes by REST after a restart; the others are history.
+        news = final[-1].ts_ns if final and closed_by - final[-1].ts_ns < 2 * track.span and known else 0
+        await self._publish_history(stream, fresh, news_ns=news)
         track.sent_ns = max([known, *(row.ts_ns for row in final)])
         account.newest_bar_ns[stream] = track.sent_ns
         account.last.setdefault(symbol, Decimal(repr(rows[-1].close)))
@@ -243,11 +245,15 @@ class Market:
         self._let_out(stream, track, account.venue.venue_ns(), time.time_ns())
         _log.info("bars.warmed_up", symbol=symbol, timeframe=timeframe, sent=len(fresh), known_ns=known)
 
-    async def _publish_history(self, stream: Stream, bars: list[Bar]) -> None:
+    async def _publish_history(self, stream: Stream, bars: list[Bar], *, news_ns: int) -> None:
+        now = time.time_ns()
         sound = [bar for bar in bars if self._sound(stream, bar)]
         for start in range(0, len(sound), _CHUNK):
             chunk = sound[start : start + _CHUNK]
-            await self._bus.send_many([BarClosed(self._account.venue_name, *stream, bar, 0) for bar in chunk])
+            venue = self._account.venue_name
+            await self._bus.send_many(
+                [BarClosed(venue, *stream, bar, now if bar.ts_ns == news_ns else 0) for bar in chunk]
+            )
 
     async def _fill(self, stream: Stream, track: _Track) -> bool:
         """Fetch what lies between the last bar sent and the first row kept; False to try again."""

@@ -105,6 +105,7 @@ class RunnerService(BaseService):
         self._events_topic = self.bus.topics.bot_events(self.bot)
         self._state_key = self.bus.topics.state("runner", self.bot)
         self._status_s = 0.0
+        self._received_ns = 0
 
     async def on_start(self) -> None:
         """Start the loop that is the bot."""
@@ -173,6 +174,7 @@ class RunnerService(BaseService):
             while pending and _instant(pending[0]) < bar.bar.ts_ns + length:
                 self._book(pending.pop(0).envelope)
             self.window.append(bar.bar)
+            self._received_ns = bar.received_ns
             if bar.bar.ts_ns > self.state.marked_ns:
                 self.state.mark(bar.bar)
         for event in pending:
@@ -193,7 +195,7 @@ class RunnerService(BaseService):
             if isinstance(entry.envelope.data, DecisionMade) and entry.envelope.data.bot == self.bot
         }
         if done and self.window.last_ts_ns not in done:
-            await self._decide(received_ns=0, cause="", corr="")
+            await self._decide(received_ns=self._received_ns, cause="", corr="")
 
     async def _take(self, received: Received) -> None:
         envelope = received.envelope
@@ -232,6 +234,9 @@ class RunnerService(BaseService):
         self.metrics.counter("bars_total").labels(
             venue=self.seat.venue, symbol=self.seat.symbol, timeframe=self.timeframe
         ).inc()
+        if not closed.received_ns:  # history that came late: it belongs into the window and is not decided on
+            self.state.mark(closed.bar)
+            return
         await self.at_bar()
         await self._decide(received_ns=closed.received_ns, cause=envelope.id, corr=envelope.corr or envelope.id)
 
