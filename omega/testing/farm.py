@@ -39,10 +39,12 @@ async def replay(home: Path, bars: int, disturb: dict[int, str] | None = None, *
 
         def progress(done: int) -> None:
             name = (disturb or {}).get(done)
-            if name:
-                os.kill(farm.processes.children[name].pid, signal.SIGKILL)
+            pid = farm.processes.children[name].pid if name else 0
+            if pid:  # never 0: that would be the process group of the test itself
+                os.kill(pid, signal.SIGKILL)
 
         await asyncio.wait_for(farm.conductor.run(bars, progress), 240)
+        await farm.until_ready(set(farm.processes.children))
         return await result(farm)
 
 

@@ -15,7 +15,9 @@ from services.simulator.state import Venue
 
 def open_stretch(venue: Venue, symbol: str, part: Range) -> None:
     """Fill the market orders that have waited for this open, and judge the orders that fill at once or never."""
-    for order in [item for item in venue.book.open_orders.values() if item.symbol == symbol and not item.rested]:
+    waiting = [item for item in venue.book.open_orders.values() if item.symbol == symbol and not item.rested]
+    # By name, not by arrival: which of two clients was faster must not change a replay.
+    for order in sorted(waiting, key=lambda item: item.client_oid):
         if not order.open:
             continue
         order.rested = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -194,7 +195,7 @@ def _attach(venue: Venue, order: Order, size: Decimal) -> None:
             continue
         child = Plan(
             order_id=venue.next_id(),
-            client_oid=venue.next_id(),
+            client_oid=_child_oid(order, kind),
             uid=order.uid,
             product=order.product,
             symbol=order.symbol,
@@ -218,6 +219,12 @@ def _attach(venue: Venue, order: Order, size: Decimal) -> None:
         )
         venue.book.add_plan(child)
         tell_plan(venue, child)
+
+
+def _child_oid(order: Order, kind: PlanType) -> str:
+    """Make the venue's own client id of a child: 19 digits that do not depend on which order came first."""
+    digest = hashlib.blake2b(f"{order.client_oid}:{kind}".encode(), digest_size=8).digest()
+    return str(10**18 + int.from_bytes(digest, "big") % (9 * 10**18))
 
 
 def _sweep(venue: Venue, account: Account, symbol: str) -> None:

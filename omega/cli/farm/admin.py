@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -25,14 +26,17 @@ class AdminClient:
         try:
             return await self._exchange(method, path)
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-            self.close()
+            await self.close()
             raise TransientError(f"the simulator's admin port {self._address[1]} does not answer: {error!r}") from error
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop the connection."""
         if self._streams:
-            self._streams[1].close()
+            writer = self._streams[1]
             self._streams = None
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _exchange(self, method: str, path: str) -> dict[str, Any]:
         if self._streams is None:

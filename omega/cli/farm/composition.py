@@ -65,6 +65,7 @@ class Farm:
         self.processes = Processes()
         self.admin_port = free_port()
         self.simulator_port = free_port()
+        self.admin = AdminClient(self.admin_port)
         self.redis_url = options.redis_url
         self.bus: Bus
         self.observer: Observer
@@ -96,6 +97,7 @@ class Farm:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.admin.close()
         if hasattr(self, "bus"):
             with contextlib.suppress(OmegaError, TimeoutError):
                 await asyncio.wait_for(self.bus.close(), 3)
@@ -166,7 +168,13 @@ class Farm:
         self._spawn(self.watch_health())
         if self.options.speed == LOCKSTEP:
             tf = timeframe_ns(self.settings.trading.timeframe)
-            self.conductor = Conductor(self.bus, self.observer, AdminClient(self.admin_port), timeframe_ns=tf)
+            self.conductor = Conductor(
+                self.bus,
+                self.observer,
+                self.admin,
+                timeframe_ns=tf,
+                recovered=lambda: self.until_ready({"simulator", "gateway"}),
+            )
 
     def _spawn(self, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work))

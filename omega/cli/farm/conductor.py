@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from omega.bus import Bus
@@ -21,11 +21,20 @@ RETRY_S = 0.2
 class Conductor:
     """Steps the simulator's clock bar by bar and waits for the farm in between."""
 
-    def __init__(self, bus: Bus, observer: Observer, admin: AdminClient, *, timeframe_ns: int) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        observer: Observer,
+        admin: AdminClient,
+        *,
+        timeframe_ns: int,
+        recovered: Callable[[], Awaitable[None]],
+    ) -> None:
         self._bus = bus
         self._observer = observer
         self._admin = admin
         self._timeframe_ns = timeframe_ns
+        self._recovered = recovered
         self.bars = 0
         self.elapsed_s = 0.0
         self._clock: dict[str, Any] = {}
@@ -98,3 +107,5 @@ class Conductor:
             if time.monotonic() > deadline:
                 raise EnvironmentFault(f"{what} did not answer within {PATIENCE_S:.0f} s: {last}")
             await asyncio.sleep(RETRY_S)
+            # Somebody has died. Whoever it was, the market stands still until the venue and the gateway are back.
+            await self._recovered()

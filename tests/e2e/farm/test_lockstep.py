@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ KINDS = ["gateway", "simulator", "runner-fib-btc", "runner-ema-btc", "ledger", "
 
 
 @pytest.fixture(scope="module")
-async def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One clean run that the others are compared with."""
-    return await replay(tmp_path_factory.mktemp("clean"), BARS)
+    return asyncio.run(replay(tmp_path_factory.mktemp("clean"), BARS))
 
 
 def sound(outcome: dict[str, Any]) -> None:
@@ -27,7 +28,6 @@ def sound(outcome: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.asyncio(loop_scope="module")
 async def test_lockstep_recorded_bars_trades_and_holds_every_invariant(undisturbed: dict[str, Any]) -> None:
     """Every bot decides on every bar, orders are filled, books equal the venue, stops stand, the ledger agrees."""
     sound(undisturbed)
@@ -43,7 +43,6 @@ async def test_lockstep_recorded_bars_trades_and_holds_every_invariant(undisturb
 
 
 @pytest.mark.slow
-@pytest.mark.asyncio(loop_scope="module")
 async def test_lockstep_second_run_same_fills(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     """The same seed gives the same orders and fills."""
     again = await replay(tmp_path, BARS)
@@ -52,7 +51,6 @@ async def test_lockstep_second_run_same_fills(undisturbed: dict[str, Any], tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_kill_any_process_recovers_with_the_same_fills(
     kind: str, undisturbed: dict[str, Any], tmp_path: Path
