@@ -26,9 +26,9 @@ def settings_page() -> str:
         "# Settings",
         "",
         HEAD,
-        "Layers, later ones win: `base.yaml`, `env/<OMEGA_ENV>.yaml`, `bots/*.yaml`, `cosmic.yaml`, `risk.yaml`, the mounted",
-        "ConfigMap (`OMEGA_LIVE_DIR`), secret files (`OMEGA_SECRETS_DIR`, named `section__field`), `OMEGA_SECTION__FIELD`",
-        "variables, `--set section.field=value`.",
+        "Layers, later ones win: `base.yaml`, `env/<OMEGA_ENV>.yaml`, `bots/*.yaml`, `cosmic.yaml`, `risk.yaml`,",
+        "the mounted ConfigMap (`OMEGA_LIVE_DIR`), secret files (`OMEGA_SECRETS_DIR`, named `section__field`),",
+        "`OMEGA_SECTION__FIELD` variables, `--set section.field=value`.",
         "",
         "A change takes effect at once (live), between two bars (bar), or when the process starts again (restart).",
     ]

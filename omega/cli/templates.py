@@ -1,6 +1,6 @@
 """What `omega new` writes: small plug-ins that work as they are, each with the test that proves it."""
 
-BOT = '''"""{title}: enter when the close leaves the highest or lowest close of the last bars. Run by omega.engine, once a bar."""
+BOT = '''"""{title}: enter when the close leaves the channel of the last closes. Run by omega.engine, once a bar."""
 
 import numpy as np
 import talib
@@ -37,7 +37,7 @@ def signals(bars: Bars, p: Params) -> Signals:
         reason=np.where(up, 0, 1),
     )
 '''
-BOT_TEST = '''"""The strategy `{name}`: what it enters on. Look-ahead, warm-up, bounds and NaN are proven for every registered bot."""
+BOT_TEST = '''"""The strategy `{name}`: what it enters on. Look-ahead and bounds are proven for every registered bot."""
 
 import numpy as np
 
@@ -81,7 +81,7 @@ persona(
     }},
 )
 '''
-PERSONA_TEST = '''"""The persona `{name}`: it has a sentence for every event, and the facts are the same as in every other voice."""
+PERSONA_TEST = '''"""The persona `{name}`: a sentence for every event, and the facts as in every other voice."""
 
 from omega.plugins import personas
 from personas._render import EVENTS, render
@@ -98,7 +98,7 @@ def test_{name}_every_event_is_voiced_with_the_same_facts() -> None:
 
         assert all(value in said for value in facts.values())
 '''
-FACTOR = '''"""{title}: how far the year has come, as a reading in [-1, 1] (January -1, December +1). Calculated, no network."""
+FACTOR = '''"""{title}: how far the year has come, in [-1, 1] (January -1, December +1). Calculated, no network."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_{name}_any_instant_is_bounded_and_repeatable() -> None:
     assert -1.0 <= first.value <= 1.0
     assert first == entry.function(at_ns, table)
 '''
-VENUE = '''"""{title}: what differs from the generic ccxt adapter, and nothing else. Chosen by `trading.venue: {name}`."""
+VENUE = '''"""{title}: what differs from the ccxt adapter, and nothing else. Chosen by `trading.venue: {name}`."""
 
 from __future__ import annotations
 

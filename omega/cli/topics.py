@@ -65,7 +65,7 @@ def replay(
 
 @app.command(epilog="**Example** `omega topics doctor --json`")
 def doctor(as_json: Json = False) -> None:
-    """Say what is wrong with the bus: lag, missing groups, dead letters, old versions, memory; exit 1 when something is."""
+    """Say what is wrong with the bus (lag, groups, dead letters, old versions, memory); exit 1 if anything is."""
     findings = _with_bus(inspect.doctor)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))

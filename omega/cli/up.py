@@ -24,13 +24,13 @@ from omega.errors import ConfigError, EnvironmentFault
 EXAMPLES = """
 **Examples**
 
-`omega up` · the demo farm on recorded Bitcoin and Ether, one bar a second
+`omega up` · the demo farm on recorded Bitcoin and Ether, two bars a second
 
 `omega up --speed lockstep --bars 3000 --json` · as fast as the machine goes, one JSON object at the end
 
 `omega up --bots fib-btc,ema-btc --speed 600 --plain` · two bots, ten bars a second, plain lines
 """
-DEFAULT_SPEED = "60"
+DEFAULT_SPEED = "120"
 REDRAW_S = 0.25
 KEEP_RUNS = 5
 LEAST_FREE_MB = 200
@@ -93,7 +93,7 @@ def _options(
     if speed != LOCKSTEP and not _positive(speed):
         raise ConfigError(f"--speed {speed!r} is neither `{LOCKSTEP}` nor a number above 0, as in 60")
     names = tuple(name.strip() for name in bots.split(",") if name.strip()) or tuple(
-        name for name, bot in settings.bots.items() if bot.enabled
+        name for name in sorted(settings.bots) if settings.bots[name].enabled
     )
     if unknown := [name for name in names if name not in settings.bots]:
         known = ", ".join(sorted(settings.bots))

@@ -84,6 +84,7 @@ class Simulator(Section):
     starting_balance: Decimal = setting(Decimal(100_000), "money of each account", unit="USDT", gt=0)
     limits: Literal["on", "off"] = setting("on", "rate limits of the wire")
     state: str = setting("", "file that brings a killed simulator back as it was; empty = none")
+    hold: bool = setting(False, "the running clock waits for POST /go on the admin port")
     funding_rate_default: float = setting(
         0.0001, "rate at funding instants without a recorded one", unit="fraction a period"
     )

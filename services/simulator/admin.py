@@ -5,6 +5,7 @@ For tests and demos. It asks for no key and therefore listens on the loopback un
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -30,11 +31,14 @@ class Admin:
         self._exchange = exchange
         self._hub = hub
         self._faults = faults
+        self.go = asyncio.Event()
+        """Set when a clock that was told to hold may run."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths that are served."""
         return [
             web.post("/step", self._step),
+            web.post("/go", self._go),
             web.get("/clock", self._clock),
             web.get("/ledger", self._ledger),
             web.post("/faults", self._fault),
@@ -60,6 +64,11 @@ class Admin:
         if phase != "orders" or (steps and not private):
             await exchange.publish()
         return _answer(self._state() | {"private": private})
+
+    async def _go(self, _request: web.Request) -> web.Response:
+        """Let a clock run that was told to hold; a second call does nothing."""
+        self.go.set()
+        return _answer(self._state())
 
     def _state(self) -> dict[str, Any]:
         venue = self._exchange.venue

@@ -21,6 +21,7 @@ class SimulatorOptions:
         slippage: what a market order pays over the price, a fraction.
         default_funding: rate for funding instants that no file records, a fraction per eight hours.
         spread: ask minus bid of the synthetic book as a fraction of the price, one tick at least.
+        hold: the running clock waits for `POST /go` on the admin port before its first stretch.
         state: file that keeps every input, so that a killed simulator comes back as it was; empty: none.
     """
 
@@ -38,6 +39,7 @@ class SimulatorOptions:
     spread: float = 0.0001
     checksums: bool = True
     state: str = ""
+    hold: bool = False
     limits: bool = True
     accounts: tuple[AccountSpec, ...] = field(default_factory=lambda: (AccountSpec(),))
 

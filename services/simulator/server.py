@@ -59,7 +59,8 @@ class Server:
         venue = web.Application()
         venue.router.add_route("*", "/{tail:.*}", self._serve)
         admin = web.Application()
-        admin.add_routes(Admin(self.exchange, self.hub, self.faults).routes())
+        self.admin = Admin(self.exchange, self.hub, self.faults)
+        admin.add_routes(self.admin.routes())
         recovered = recover(self.exchange)
         try:
             self.port = await self._open(venue, self.port)
@@ -109,6 +110,11 @@ class Server:
         await exchange.inputs.watch()
 
     async def _run_clock(self) -> None:
+        replay = self.exchange.venue.replay
+        if replay.now_ms > replay.start_ms:  # brought back in the middle of a run: whoever waited has gone on long ago
+            self.admin.go.set()
+        elif self.exchange.options.hold:
+            await self.admin.go.wait()
         pause = MINUTE_MS / 1000 / self.exchange.options.speed / self.exchange.parts
         due = time.monotonic() + pause
         while True:

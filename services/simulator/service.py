@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omega.bus import Bus
 from omega.config import Settings
-from omega.errors import ConfigError, EnvironmentFault
+from omega.errors import ConfigError, CorruptData, EnvironmentFault
 from omega.runtime import BaseService
 from services.simulator.account import AccountSpec
 from services.simulator.exchange import load_exchange
@@ -39,9 +39,16 @@ class SimulatorService(BaseService):
         return self._server
 
     async def on_initialize(self) -> None:
-        """Read the candles and open the ports."""
+        """Read the candles and open the ports.
+
+        Raises:
+            ConfigError: a candle or funding file breaks its format; file, row and column are named.
+        """
         section = self.settings.simulator
-        exchange = await asyncio.to_thread(load_exchange, self._options)
+        try:
+            exchange = await asyncio.to_thread(load_exchange, self._options)
+        except CorruptData as error:  # nothing runs without the file, and only a person can mend it
+            raise ConfigError(str(error)) from error
         server = Server(exchange, host=section.host, port=section.port, admin_port=section.admin_port)
         await server.start()
         self._server = server
@@ -132,6 +139,7 @@ def options_of(settings: Settings) -> SimulatorOptions:
         spread=section.spread,
         limits=section.limits == "on",
         default_funding=section.funding_rate_default,
-        state=str(getattr(section, "state", "")),
+        state=section.state,
+        hold=section.hold,
         accounts=accounts,
     )

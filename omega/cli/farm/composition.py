@@ -19,7 +19,7 @@ from omega.bus import Bus, connect
 from omega.cli.farm.admin import AdminClient
 from omega.cli.farm.conductor import Conductor
 from omega.cli.farm.observer import Observer
-from omega.cli.farm.processes import Child, Processes, fatal, free_port
+from omega.cli.farm.processes import Child, Processes, fatal, free_port, last_words
 from omega.cli.farm.redis_server import redis_child, wait_for_redis
 from omega.config import Settings
 from omega.domain import timeframe_ns
@@ -126,7 +126,7 @@ class Farm:
             if waiting and time.monotonic() > deadline:
                 child = self.processes.children[min(waiting)]
                 raise EnvironmentFault(
-                    f"{child.name} was not ready within {within_s:.0f} s; its log ends:\n{child.tail()}"
+                    f"{child.name} was not ready within {within_s:.0f} s: {last_words(child)} (log: {child.log})"
                 )
             await asyncio.sleep(0.05)
 
@@ -166,6 +166,7 @@ class Farm:
         await self.until_ready(set(self.processes.children) - {"redis"})
         self.ready_after_s = time.monotonic() - self._started
         self._spawn(self.watch_health())
+        await self.admin.call("POST", "/go")
         if self.options.speed == LOCKSTEP:
             tf = timeframe_ns(self.settings.trading.timeframe)
             self.conductor = Conductor(
@@ -205,11 +206,14 @@ class Farm:
             "OMEGA_SIMULATOR__ADMIN_PORT": str(self.admin_port),
             "OMEGA_SIMULATOR__SPEED": self.options.speed,
             "OMEGA_SIMULATOR__SEED": str(self.options.seed),
+            "OMEGA_SIMULATOR__HOLD": "true",
             "OMEGA_SIMULATOR__STATE": str(home / "simulator.state"),
             **({"OMEGA_SIMULATOR__START": self.options.start} if self.options.start else {}),
             **({"OMEGA_SIMULATOR__DATA_DIR": self.options.data} if self.options.data else {}),
             **{f"OMEGA_GATEWAY__{key}": value for key, value in DEMO.items()},
             "OMEGA_COSMIC__CLOCK": "bars",
+            # One machine, one supervisor: a process that died is known dead, its successor need not wait long.
+            "OMEGA_REDIS__LEASE_TTL_S": "5",
             **_faster_than_the_venue(self.options.speed),
             "PYTHONUNBUFFERED": "1",
         }
@@ -228,6 +232,7 @@ def _faster_than_the_venue(speed: str) -> dict[str, str]:
 
 async def _is_ready(child: Child) -> bool:
     if not child.port:
+        child.ready_s = child.ready_s or 0.001 if child.pid else 0.0
         return bool(child.pid)
     if not child.pid:
         child.ready_s = 0.0

@@ -161,10 +161,15 @@ class Processes:
             await process.wait()
 
 
+def last_words(child: Child) -> str:
+    """Return what a process said when it gave up (`NAME: sentence`), else the end of its log."""
+    service = child.argv[-1].removeprefix("services.")
+    words = [line for line in child.tail().splitlines() if line.startswith(f"{service}: ")]
+    return words[-1].split(": ", 1)[-1] if words else child.tail(4)
+
+
 def fatal(child: Child) -> ConfigError:
     """Make the error that a child died of readable: its own last words."""
-    words = [line for line in child.tail().splitlines() if line.startswith("omega: ")]
-    text = words[-1].split(": ", 2)[-1] if words else child.tail(4)
     code = child.process.returncode if child.process else None
     error = ConfigError if code in FATAL_CODES else EnvironmentFault
-    return error(f"{child.name} cannot start: {text} (log: {child.log})")
+    return error(f"{child.name} cannot start: {last_words(child)} (log: {child.log})")

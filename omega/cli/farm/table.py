@@ -10,11 +10,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from omega.bus import DecisionMade
 from omega.cli.farm.observer import Observer
 from omega.cli.farm.processes import Processes
 from omega.domain import iso
 
-STALE_BEAT_S = 5.0
+HEADLINE = ("positions", "harmony", "trend", "regime", "volatility_state", "risk_factor")
+"""What the table shows of a report."""
 
 
 def render(observer: Observer, processes: Processes, *, title: str, bus_state: str) -> RenderableType:
@@ -25,7 +27,7 @@ def render(observer: Observer, processes: Processes, *, title: str, bus_state: s
 def plain(observer: Observer, name: str) -> str:
     """Write one bot's row as one line of text."""
     position, entry, pnl, stop = _figures(observer, name)
-    reason = observer.last[name].decision.reason if name in observer.last else "waiting for bars"
+    reason = _why(observer.last.get(name))
     return f"{name} position={position} entry={entry} pnl={pnl} stop={stop} last={_last(observer, name)} why={reason}"
 
 
@@ -53,11 +55,23 @@ def _bots(observer: Observer, title: str) -> Table:
             _signed(pnl),
             stop,
             _last(observer, name),
-            made.decision.reason if made else "waiting for bars",
+            _why(made),
             str(tally.fills),
             str(tally.decisions),
         )
     return table
+
+
+def _why(made: DecisionMade | None) -> str:
+    """Return the reason of a decision, or the headline of a read-only bot's report."""
+    if made is None:
+        return "waiting for bars"
+    shown = [f"{name} {_short(made.report[name])}" for name in HEADLINE if name in made.report]
+    return ", ".join(shown) or made.decision.reason
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _mode(mode: str) -> Text:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,8 +24,9 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
     assert done.returncode == code, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr
     assert not done.stdout.strip()
-    last = [line for line in done.stderr.splitlines() if line.startswith("omega: ")]
-    assert last, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert lines[-1].startswith("omega: "), done.stderr
+    assert sum(line.startswith("omega: ") for line in lines) == 1, done.stderr
     for word in words:
         assert word in done.stderr, (word, done.stderr)
 
@@ -64,22 +66,22 @@ def test_up_wrong_symbol_names_it_and_the_known_ones(omega: Omega, config: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["nan", "gap"])
-def test_up_broken_candle_file_names_row_and_column(fault: str, omega: Omega, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fault", "column"), [("nan", "high"), ("gap", "ts")])
+def test_up_broken_candle_file_names_row_and_column(fault: str, column: str, omega: Omega, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "data", tmp_path / "data")
     path = tmp_path / "data" / "candles" / "BTCUSDT-1m.parquet"
     table = pq.read_table(path)
     if fault == "nan":
-        column = table.column("high").to_pylist()
-        column[500] = float("nan")
-        table = table.set_column(table.schema.get_field_index("high"), "high", pa.array(column))
+        values = table.column(column).to_pylist()
+        values[500] = float("nan")
+        table = table.set_column(table.schema.get_field_index(column), column, pa.array(values))
     else:
         table = pa.concat_tables([table.slice(0, 500), table.slice(510)])
     pq.write_table(table, path)
 
     done = omega("up", "--bars", "1", "--speed", "lockstep", "--data", str(tmp_path / "data"))
 
-    refused(done, USAGE, "BTCUSDT-1m.parquet", "500")
+    refused(done, USAGE, "BTCUSDT-1m.parquet", f"row 501, column {column}", "simulator cannot start")
 
 
 def test_up_redis_that_does_not_answer_says_what_to_do(omega: Omega) -> None:
@@ -103,6 +105,33 @@ def test_up_unwritable_home_says_so(omega: Omega, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
     refused(omega("up", "--bars", "1", "--home", str(tmp_path / "file" / "run")), ENVIRONMENT, "cannot write")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte; only the administrator may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here, the disk-full case is not run: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.req("0.11")
+@pytest.mark.parametrize(("filled", "words"), [(False, "MB left"), (True, "cannot write")])
+def test_up_disk_full_says_so_before_anything_runs(omega: Omega, tiny_disk: Path, filled: bool, words: str) -> None:
+    if filled:
+        with contextlib.suppress(OSError):
+            (tiny_disk / "ballast").write_bytes(b"x" * 2_000_000)
+
+    done = omega("up", "--bars", "1", "--home", str(tiny_disk))
+
+    refused(done, ENVIRONMENT, words, "--home")
+    assert not list(tiny_disk.glob("*.log"))
 
 
 def test_simulator_port_in_use_says_which(tmp_path: Path) -> None:
