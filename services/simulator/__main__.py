@@ -35,7 +35,7 @@ def main() -> None:
     )
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", help="port of REST and WebSocket; 0 takes a free one (8090)")
-    parser.add_argument("--admin-port", help="port of the admin API; 0 takes a free one (8091)")
+    parser.add_argument("--admin-port", help="port of the admin API; 0, or --port alone, takes a free one (8091)")
     parser.add_argument("--speed", help="1 is real time, 60 a minute a second, lockstep waits for POST /step")
     parser.add_argument("--data", help="folder with candles/SYMBOL-1m.parquet|csv and funding/SYMBOL-8h.csv")
     parser.add_argument("--start", help="first open minute of the replay, ISO 8601 (two days into the candles)")
@@ -51,6 +51,10 @@ def main() -> None:
         for name, path in _PATHS.items()
         if (value := getattr(given, name)) is not None
     }
+
+    if given.port is not None and given.admin_port is None:
+        # Whoever names one port runs several simulators at once, and none of them may fail over the other.
+        overrides["simulator.admin_port"] = "0"
 
     def service(settings: Settings, bus: Bus) -> SimulatorService:
         # An exchange knows nothing of the farm's bus; alone it needs no server at all.
