@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST_S = 300
 PARTS = ("replay", "latency", "bus")
 AIMS = {
     "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB",
@@ -31,7 +32,13 @@ def farm(*args: str, env: dict[str, str] | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         command = [sys.executable, "-m", "omega.cli", "up", "--json", "--speed", "lockstep", "--home", home, *args]
         done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_S,
         )
         if not done.stdout.strip():
             raise SystemExit(f"the farm did not run: {done.stderr[-2000:]}")
@@ -66,17 +73,20 @@ def _latency(count: int, bars: int) -> dict[str, Any]:
         shutil.copytree(ROOT / "config", config)
         for old in (config / "bots").glob("*.yaml"):
             old.unlink()
-        names = [f"bench-{number:02d}" for number in range(count)]
-        (config / "bots" / "bench.yaml").write_text("bots:\n" + "".join(map(_bot, names)), encoding="utf-8")
+        rows = "".join(_bot(number) for number in range(count))
+        (config / "bots" / "bench.yaml").write_text(f"bots:\n{rows}", encoding="utf-8")
         outcome = farm("--bars", str(bars), env={"OMEGA_CONFIG_DIR": str(config)})
     return {"bots": count, "bars_per_s": outcome["bars_per_s"], **outcome["latency_ms"]}
 
 
-def _bot(name: str) -> str:
-    # Short averages cross often, so that there are many orders to time.
+def _bot(number: int) -> str:
+    # Short averages cross often, so that there are many orders to time; no two bots are clones of each other.
+    fast = 3 + number % 8
+    slow = fast + 4 + 3 * number % 17
+    symbol = ("BTC-USDT.P", "ETH-USDT.P")[number % 2]
     return (
-        f"  {name}:\n    strategy: ema_cross\n    symbol: BTC-USDT.P\n    capital: 500\n"
-        "    params: {fast: 3, slow: 7}\n"
+        f"  bench-{number:02d}:\n    strategy: ema_cross\n    symbol: {symbol}\n    capital: 500\n"
+        f"    params: {{fast: {fast}, slow: {slow}}}\n"
     )
 
 

@@ -31,7 +31,7 @@ def redis_child(home: Path) -> tuple[Child, str]:
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
     argv = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
-    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
     return Child("redis", argv, {}, log=home / "redis.log"), f"redis://127.0.0.1:{port}/0"
 
 
