@@ -100,13 +100,13 @@ def _alert_panel(alert: Alert, index: int) -> dict[str, Any]:
 
 
 def _metric_panel(metric: Metric, index: int, y: int) -> dict[str, Any]:
-    title = metric.full_name + {Kind.COUNTER: ", per second", Kind.HISTOGRAM: ", p99", Kind.GAUGE: ""}[metric.kind]
+    title = metric.help.rstrip(".") + {Kind.COUNTER: ", per second", Kind.HISTOGRAM: ", p99", Kind.GAUGE: ""}[metric.kind]
     unit = "cps" if metric.kind is Kind.COUNTER else UNITS.get(metric.unit, "short")
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels) or metric.full_name
     return {
         "type": "timeseries",
         "title": title,
-        "description": metric.help,
+        "description": metric.full_name,
         "datasource": DATASOURCE,
         "gridPos": _place(index, y),
         "targets": [_target(metric.expression, legend)],
@@ -118,12 +118,18 @@ def _row(title: str, y: int) -> dict[str, Any]:
     return {"type": "row", "title": title, "collapsed": False, "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1}}
 
 
+FIRST = ("bots", "risk", "orders", "market")
+"""What a person looks at first; the machinery follows in the catalogue's order."""
+
+
 def _panels() -> Iterator[dict[str, Any]]:
     per_row = COLUMNS // WIDTH
     yield _row("alerts", 0)
     yield from (_alert_panel(alert, index) for index, alert in enumerate(ALERTS))
     y = 1 + 4 * -(-len(ALERTS) // per_row)
-    for area, metrics in groupby(METRICS, key=lambda metric: metric.area):
+    first = {area: rank for rank, area in enumerate(FIRST)}
+    ordered = sorted(METRICS, key=lambda metric: first.get(metric.area, len(first)))
+    for area, metrics in groupby(ordered, key=lambda metric: metric.area):
         yield _row(area, y)
         panels = [_metric_panel(metric, index, y + 1) for index, metric in enumerate(metrics)]
         yield from panels

@@ -68,8 +68,6 @@ async def test_commands_pause_survives_a_kill(desk: Any) -> None:
 
 async def test_commands_flatten_closes_the_position_and_pauses(desk: Any) -> None:
     await desk.fill(Side.SELL, "0.5", "960")
-    await desk.close(950.0)
-    await desk.decided(1)
     await desk.command(Verb.FLATTEN, command_id="one")
     (answer,) = await desk.answered(1)
     (intent,) = await desk.intents()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from omega.domain import Action, Side
 from omega.errors import CorruptData
+from omega.testing.service_contract import eventually
+from services.runner.service import RunnerService
+from services.runner.state import BotState
 
-from .conftest import DROP, FALL, JUMP
+from .conftest import DROP, FALL, JUMP, settings
 
 
 @pytest.mark.req("1.13", "2.38")
@@ -111,12 +116,25 @@ async def test_restore_same_intent_after_kill_has_the_same_id(desk: Any) -> None
     assert len(await desk.decisions()) == 2
 
 
-async def test_restore_unsound_state_refuses_to_trade_and_says_what_to_do(make_desk: Callable[..., Any]) -> None:
-    async with make_desk(start=False) as desk:
-        from services.runner.state import BotState
+@pytest.mark.req("2.38")
+@pytest.mark.parametrize("text", ["{", '{"portfolio": {}}', "[]"])
+async def test_restore_unsound_state_refuses_to_trade(text: str, make_desk: Callable[..., Any]) -> None:
+    """A bot never trades on a state that it cannot read; it says what to delete and is not ready."""
+    with pytest.raises(CorruptData, match="delete it"):
+        BotState.load(text, Decimal(1))
 
-        with pytest.raises(CorruptData, match="delete its key"):
-            BotState.load('{"portfolio": {}}', desk.bus and __import__("decimal").Decimal(1))
+    async with make_desk(start=False) as desk:
+        await desk.bus.put(desk.bus.topics.state("runner", "alpha"), text)
+        desk.runner = RunnerService(settings=settings(), bus=desk.bus.peer("runner/alpha"))
+        await desk.runner.initialize()
+        await desk.runner.start()
+        await eventually(lambda: desk.runner.instrument is not None, within_s=5, what="the instrument")
+        await desk.close(JUMP)
+        await asyncio.sleep(0.3)
+
+        assert not desk.runner.ready
+        assert await desk.decisions() == []
+        assert await desk.intents() == []
 
 
 async def test_restore_exit_after_kill_closes_what_was_filled_before(desk: Any) -> None:
