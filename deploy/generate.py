@@ -100,7 +100,8 @@ def _alert_panel(alert: Alert, index: int) -> dict[str, Any]:
 
 
 def _metric_panel(metric: Metric, index: int, y: int) -> dict[str, Any]:
-    title = metric.help.rstrip(".") + {Kind.COUNTER: ", per second", Kind.HISTOGRAM: ", p99", Kind.GAUGE: ""}[metric.kind]
+    suffix = {Kind.COUNTER: ", per second", Kind.HISTOGRAM: ", p99", Kind.GAUGE: ""}[metric.kind]
+    title = metric.help.rstrip(".") + suffix
     unit = "cps" if metric.kind is Kind.COUNTER else UNITS.get(metric.unit, "short")
     legend = " ".join(f"{{{{{label}}}}}" for label in metric.labels) or metric.full_name
     return {

@@ -1,6 +1,9 @@
 """What `omega new` writes: small plug-ins that work as they are, each with the test that proves it."""
 
-BOT = '''"""{title}: enter when the close leaves the channel of the last closes. Run by omega.engine, once a bar."""
+BOT = '''"""{title}: enter when the close leaves the channel of the last closes.
+
+Run by omega.engine, once a bar.
+"""
 
 import numpy as np
 import talib
@@ -18,7 +21,12 @@ class Params:
     target_atr: float = param(4.0, low=0.5, high=12.0, unit="ATR", doc="target distance")
 
 
-@strategy("{name}", params=Params, warmup=lambda p: 20 * 14 + p.length, reasons=("broke_up", "broke_down"))
+@strategy(
+    "{name}",
+    params=Params,
+    warmup=lambda p: 20 * 14 + p.length,
+    reasons=("broke_up", "broke_down"),
+)
 def signals(bars: Bars, p: Params) -> Signals:
     """Mark the bars that close outside the channel of the bars before.
 
@@ -37,7 +45,10 @@ def signals(bars: Bars, p: Params) -> Signals:
         reason=np.where(up, 0, 1),
     )
 '''
-BOT_TEST = '''"""The strategy `{name}`: what it enters on. Look-ahead and bounds are proven for every registered bot."""
+BOT_TEST = '''"""The strategy `{name}`: what it enters on.
+
+Look-ahead and bounds are proven for every registered bot.
+"""
 
 import numpy as np
 
@@ -60,7 +71,7 @@ def test_{name}_close_above_the_channel_enters_long() -> None:
     assert signals(bars_of([*flat, 80.0]), Params()).at(400).side == SHORT
     assert signals(bars_of([*flat, 100.5]), Params()).at(400).side == 0
 '''
-PERSONA = '''"""{title}: a voice over the same facts; the numbers below a sentence are never its own."""
+PERSONA = '''"""{title}: a voice over the same facts; numbers are never its own."""
 
 from omega.plugins import persona
 
@@ -81,7 +92,7 @@ persona(
     }},
 )
 '''
-PERSONA_TEST = '''"""The persona `{name}`: a sentence for every event, and the facts as in every other voice."""
+PERSONA_TEST = '''"""The persona `{name}`: a sentence for every event, facts as in every voice."""
 
 from omega.plugins import personas
 from personas._render import EVENTS, render
@@ -98,7 +109,10 @@ def test_{name}_every_event_is_voiced_with_the_same_facts() -> None:
 
         assert all(value in said for value in facts.values())
 '''
-FACTOR = '''"""{title}: how far the year has come, in [-1, 1] (January -1, December +1). Calculated, no network."""
+FACTOR = '''"""{title}: how far the year has come, from -1 in January to +1 in December.
+
+Calculated from the instant alone, no network.
+"""
 
 from __future__ import annotations
 
@@ -112,11 +126,18 @@ from services.cosmic.table import SkyTable
 DAYS = 366
 
 
-@factor("{name}", kind="calculated", ttl_s=86_400, source="calendar", unit="day of the year")
+@factor(
+    "{name}",
+    kind="calculated",
+    ttl_s=86_400,
+    source="calendar",
+    unit="day of the year",
+)
 def {name}(at_ns: int, sky: SkyTable) -> Reading:  # noqa: ARG001 - every factor is given the sky
     """Read the calendar: the day of the year as the raw number, its place between the ends as the value."""
     day = datetime.fromtimestamp(at_ns // SECOND_NS, UTC).timetuple().tm_yday
-    return calculated("{name}", at_ns, value=2.0 * (day - 1) / (DAYS - 1) - 1.0, raw=float(day), label=f"day {{day}}")
+    value = 2.0 * (day - 1) / (DAYS - 1) - 1.0
+    return calculated("{name}", at_ns, value=value, raw=float(day), label=f"day {{day}}")
 '''
 FACTOR_TEST = '''"""The factor `{name}`: bounded and a function of the instant alone."""
 
@@ -140,7 +161,10 @@ def test_{name}_any_instant_is_bounded_and_repeatable() -> None:
     assert -1.0 <= first.value <= 1.0
     assert first == entry.function(at_ns, table)
 '''
-VENUE = '''"""{title}: what differs from the ccxt adapter, and nothing else. Chosen by `trading.venue: {name}`."""
+VENUE = '''"""{title}: what differs from the ccxt adapter, and nothing else.
+
+Chosen by `trading.venue: {name}`.
+"""
 
 from __future__ import annotations
 
@@ -150,7 +174,14 @@ from omega.plugins import venue
 from services.gateway.venues.bitget import Bitget
 
 
-@venue("{name}", sandbox=True, client_id="clientOid", client_id_max=50, kinds=("swap",), venue_stops=True)
+@venue(
+    "{name}",
+    sandbox=True,
+    client_id="clientOid",
+    client_id_max=50,
+    kinds=("swap",),
+    venue_stops=True,
+)
 class Venue(Bitget):
     """One account at an exchange that speaks Bitget's API under another name; replace what differs."""
 
