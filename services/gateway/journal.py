@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,11 @@ from services.gateway.schema import TABLES, VERSION
 
 _FILL: Final = TypeAdapter(Fill)
 _LIVE_STATES: Final = tuple(state.value for state in OrderState if state not in TERMINAL)
+_ORDER_MARKS: Final = ", ".join("?" for _ in fields(JournalOrder))
+_KNOWN_ORDER: Final = "SELECT 1 FROM orders WHERE intent_id = ? OR client_id = ?"
+_REPLACE_ORDER: Final = f"INSERT OR REPLACE INTO orders VALUES ({_ORDER_MARKS})"  # noqa: S608 - marks only
+_CHECKPOINT_PAGES: Final = 4_000
+"""Pages of the write-ahead log before a commit also tidies it up: 16 MB, so that an order seldom waits for that."""
 
 
 class Journal:
@@ -51,6 +56,7 @@ class Journal:
         self._depth = 0
         self._staged: dict[str, JournalOrder | None] = {}
         self._live: dict[str, JournalOrder] = {}
+        self._epochs: dict[str, int] = {}
         self._on_commit: Callable[[], None] | None = None
 
     # life -----------------------------------------------------------------------------------------------------------
@@ -70,6 +76,7 @@ class Journal:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA busy_timeout=2000")
+            db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             db.executescript(TABLES)
         except sqlite3.DatabaseError as error:
             self.close()
@@ -77,6 +84,7 @@ class Journal:
         self._check_version()
         rows = db.execute(f"SELECT * FROM orders WHERE state IN ({_marks(_LIVE_STATES)})", _LIVE_STATES)  # noqa: S608 - marks only
         self._live = {row["client_id"]: order_of(row) for row in rows}
+        self._epochs = {row["bot"]: row["epoch"] for row in db.execute("SELECT * FROM epochs")}
 
     def close(self) -> None:
         """Close the file and give the lock back."""
@@ -103,7 +111,7 @@ class Journal:
             return
         db = self._connection()
         self._run("BEGIN IMMEDIATE")
-        self._depth, self._staged = 1, {}
+        self._depth, self._staged, epochs = 1, {}, self._epochs.copy()
         try:
             yield
             self._run("COMMIT")
@@ -111,6 +119,7 @@ class Journal:
             self._depth = 0
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            self._epochs = epochs
             raise
         self._depth = 0
         for client_id, order in self._staged.items():
@@ -124,30 +133,17 @@ class Journal:
     # orders ---------------------------------------------------------------------------------------------------------
 
     def admit(self, order: JournalOrder) -> bool:
-        """Write a new order in state INTENT; False when its intent is known already.
+        """Write a new order in the state that it was judged into; False when its intent is known already.
 
         Raises:
             Fenced: a newer epoch of its bot has written before.
         """
         with self.transaction():
-            if self.by_intent(order.intent_id) is not None or self.order(order.client_id) is not None:
+            if self._fetch(_KNOWN_ORDER, order.intent_id, order.client_id) is not None:
                 return False
             self.fence(order.bot, order.epoch)
-            self._write(replace(order, state=OrderState.INTENT))
+            self._write(order)
         return True
-
-    def amend(self, order: JournalOrder) -> None:
-        """Rewrite an order that is still an INTENT: the gate may have cut it.
-
-        Raises:
-            InvariantBroken: it has been sent or denied; what was sent is never rewritten.
-        """
-        old = self.order(order.client_id)
-        if old is None or old.state is not OrderState.INTENT:
-            raise InvariantBroken(f"{order.client_id} is {old.state if old else 'unknown'} and may not be rewritten")
-        if order != old:
-            with self.transaction():
-                self._write(replace(order, state=OrderState.INTENT))
 
     def fence(self, bot: str, epoch: int) -> None:
         """Refuse an epoch older than the newest seen for this bot, and remember a newer one; 0 is no lease.
@@ -161,6 +157,7 @@ class Journal:
         if epoch > newest:
             with self.transaction():
                 self._run("INSERT OR REPLACE INTO epochs VALUES (?, ?)", (bot, epoch))
+                self._epochs[bot] = epoch
 
     def step(
         self,
@@ -233,8 +230,7 @@ class Journal:
 
     def epoch(self, bot: str) -> int:
         """Return the newest epoch that this bot has written with."""
-        row = self._fetch("SELECT epoch FROM epochs WHERE bot = ?", bot)
-        return int(row["epoch"]) if row else 0
+        return self._epochs.get(bot, 0)
 
     def counts(self) -> dict[str, int]:
         """Return how many orders are in each state."""
@@ -412,8 +408,7 @@ class Journal:
     # the file -------------------------------------------------------------------------------------------------------
 
     def _write(self, order: JournalOrder) -> None:
-        values = order_values(order)
-        self._run(f"INSERT OR REPLACE INTO orders VALUES ({_marks(values)})", values)  # noqa: S608 - marks only
+        self._run(_REPLACE_ORDER, order_values(order))
         self._staged[order.client_id] = None if order.state in TERMINAL else order
 
     def _one(self, sql: str, key: str) -> JournalOrder | None:

@@ -18,7 +18,7 @@ import structlog
 from omega.bus.envelope import Envelope
 from omega.bus.port import Bus, Delivery
 from omega.domain import Action, Intent, OrderState, Role, client_id
-from omega.errors import Denied, EnvironmentFault, Fenced, InvariantBroken, Rejected, TransientError, Unresolved
+from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
 from services.gateway.classify import CODES, RefusalKind
@@ -85,6 +85,7 @@ class OrderPath:
                     passed.append(order)
         for order in passed:
             self._start(order)
+        account.activity.changed()
         return passed
 
     async def _insist(self, write: Callable[[], object]) -> None:
@@ -112,33 +113,33 @@ class OrderPath:
     # one intent -----------------------------------------------------------------------------------------------------
 
     def _admit(self, envelope: Envelope, intent: Intent) -> JournalOrder | None:
-        """Journal one intent as SENDING or DENIED; None when there is nothing to send."""
-        account, now = self._account, self._account.clock()
-        order = _order_of(envelope, intent, now)
-        try:
-            if not account.journal.admit(order):
-                return None
-            asked = Asked(intent, envelope.deadline_ns, now, self._bus.state(), self._leased() or not envelope.id)
-            size = check(asked, account)
-        except Fenced as error:
-            account.journal.admit(replace(order, epoch=account.journal.epoch(intent.bot)))
-            self._deny(order, "fence", str(error))
-            return None
-        except Denied as error:
-            self._deny(order, error.rule, str(error))
-            return None
-        sending = replace(order, size=size, reduce_only=_reduces(order, account, size))
-        account.journal.amend(sending)
-        stepped = account.step(order.client_id, OrderState.SENDING)
-        if stepped is None:
-            raise InvariantBroken(f"{order.client_id} was admitted and may not be sent; recover from the venue")
-        return stepped
-
-    def _deny(self, order: JournalOrder, rule: str, words: str) -> None:
+        """Journal one intent as SENDING or DENIED, in one write; None when there is nothing to send."""
         account = self._account
-        account.metrics.counter("intents_denied_total").labels(order.bot, rule).inc()
-        account.step(order.client_id, OrderState.DENIED, code=rule, reason=words)
-        _log.info("intent.denied", bot=order.bot, rule=rule, why=words)
+        order = _order_of(envelope, intent, account.clock())
+        judged = self._judged(order, envelope, intent)
+        try:
+            if not account.journal.admit(judged):
+                return None
+        except Fenced as error:
+            judged = _denied(order, "fence", str(error), epoch=account.journal.epoch(intent.bot))
+            account.journal.admit(judged)
+        account.tell(judged)
+        if judged.state is OrderState.SENDING:
+            return judged
+        account.metrics.counter("intents_denied_total").labels(judged.bot, judged.code).inc()
+        _log.info("intent.denied", bot=judged.bot, rule=judged.code, why=judged.reason)
+        return None
+
+    def _judged(self, order: JournalOrder, envelope: Envelope, intent: Intent) -> JournalOrder:
+        """Ask the gate; it has no say over an intent that the journal knows already, and changes nothing."""
+        leased = self._leased() or not envelope.id
+        asked = Asked(intent, envelope.deadline_ns, order.created_ns, self._bus.state(), leased)
+        try:
+            size = check(asked, self._account)
+        except Denied as error:
+            return _denied(order, error.rule, str(error), epoch=order.epoch)
+        reduces = _reduces(order, self._account, size)
+        return replace(order, size=size, reduce_only=reduces, state=OrderState.SENDING)
 
     def _start(self, order: JournalOrder) -> None:
         task = asyncio.get_running_loop().create_task(self._send(order), name=f"send:{order.client_id}")
@@ -220,6 +221,10 @@ def _order_of(envelope: Envelope, intent: Intent, now: int) -> JournalOrder:
         created_ns=now,
         reason=intent.reason,
     )
+
+
+def _denied(order: JournalOrder, rule: str, words: str, *, epoch: int) -> JournalOrder:
+    return replace(order, epoch=epoch, state=OrderState.DENIED, code=rule, reason=words)
 
 
 def _finite(value: Decimal) -> Decimal:

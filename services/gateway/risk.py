@@ -189,7 +189,7 @@ def _quiet(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
         yield "pending", f"an entry of {intent.bot} is under way"
     if intent.action is Action.ENTER and account.books.book(intent.bot, intent.symbol).size * intent.side.sign < 0:
         yield "opposite", f"{intent.bot} holds the other side; it must exit first"
-    if len(account.reserved()) >= BUSY:
+    if len(_others(intent, account)) + 1 >= BUSY:
         yield "busy", f"{BUSY} orders are under way"
 
 

@@ -9,10 +9,11 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from omega.bus.messages import BY_CLASS, BY_NAME, Message
-from omega.domain import OrderState, Role, Side
+from omega.bus.messages import BY_CLASS, BY_NAME, Message, OrderEvent, StopEvent
+from omega.domain import Fill, OrderState, Role, Side
 
-_ADAPTERS: Final[dict[type, TypeAdapter[Message]]] = {}
+# Those of every trade are built here: the first order must not wait for them.
+_ADAPTERS: Final[dict[type, TypeAdapter[Message]]] = {cls: TypeAdapter(cls) for cls in (OrderEvent, Fill, StopEvent)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,8 +276,11 @@ class StopKeeper:
         """Close the parts whose stop or target the price has touched and that no stop at the venue carries."""
         if self.close_out is None:
             return
-        _, _, wants = self._wishes(symbol)
-        for guard, part in unwatched(self._account.journal.guards(symbol), wants):
+        guards = self._account.journal.guards(symbol)
+        if not guards:
+            return
+        wants = wanted(self._account.books.open(symbol), guards)
+        for guard, part in unwatched(guards, wants):
             long = part > 0
             stopped = guard.stop is not None and (low <= guard.stop if long else high >= guard.stop)
             reached = guard.target is not None and (high >= guard.target if long else low <= guard.target)

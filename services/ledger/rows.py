@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from omega.bus.envelope import Envelope
@@ -17,10 +17,11 @@ from omega.bus.messages import (
     OrderEvent,
     StopEvent,
 )
-from omega.domain import Fill, timeframe_ns
+from omega.domain import AuditEntry, Fill, timeframe_ns
 from omega.errors import ConfigError, CorruptData
 
 Row = dict[str, Any]
+_AUDIT = tuple(field.name for field in fields(AuditEntry))
 
 
 def decision_row(envelope: Envelope, made: DecisionMade) -> Row:
@@ -44,7 +45,7 @@ def decision_row(envelope: Envelope, made: DecisionMade) -> Row:
         "leverage": decision.leverage,
         "confidence": decision.confidence,
         "reason": decision.reason,
-        "audit": [asdict(entry) for entry in decision.audit],
+        "audit": [{name: getattr(entry, name) for name in _AUDIT} for entry in decision.audit],
         "intents": list(made.intents),
         "position": made.position,
         "report": dict(made.report),

@@ -106,11 +106,18 @@ class RunnerService(BaseService):
         self._state_key = self.bus.topics.state("runner", self.bot)
         self._status_s = 0.0
         self._received_ns = 0
+        # What every bar counts: looked up once.
+        self._bars_total = self.metrics.counter("bars_total").labels(
+            venue=self.seat.venue, symbol=self.seat.symbol, timeframe=self.timeframe
+        )
+        self._decisions_total = self.metrics.counter("decisions_total").labels(bot=self.bot)
+        self._decision_seconds = self.metrics.histogram("decision_seconds").labels(bot=self.bot)
 
     async def on_start(self) -> None:
         """Start the loop that is the bot."""
         bind_contextvars(bot=self.bot, venue=self.seat.venue)
         self.spawn("bars", self._live)
+        self.spawn("status", self._tell)
 
     async def on_stop(self) -> None:
         """Save the state; the position stays with its stop at the venue."""
@@ -148,6 +155,14 @@ class RunnerService(BaseService):
             await self._status()
             async for received in stream:
                 await self._take(received)
+
+    async def _tell(self) -> None:
+        """Tell the status also between two bars: who has just begun to listen must not wait for the next one."""
+        while True:
+            every = self.settings.runner.status_s
+            await asyncio.sleep(every)
+            if self.warm and time.monotonic() - self._status_s >= every:
+                await self._status()
 
     async def _wait_for_instrument(self) -> Instrument:
         while True:
@@ -231,9 +246,7 @@ class RunnerService(BaseService):
         except CorruptData as error:
             LOG.warning("bar.refused", error=str(error))
             return
-        self.metrics.counter("bars_total").labels(
-            venue=self.seat.venue, symbol=self.seat.symbol, timeframe=self.timeframe
-        ).inc()
+        self._bars_total.inc()
         if not closed.received_ns:  # history that came late: it belongs into the window and is not decided on
             self.state.mark(closed.bar)
             return
@@ -260,7 +273,7 @@ class RunnerService(BaseService):
             position=self.position,
             report=report,
         )
-        self.metrics.histogram("decision_seconds").labels(bot=self.bot).observe(time.perf_counter() - started)
+        self._decision_seconds.observe(time.perf_counter() - started)
         await self._send(intents, made, cause=cause, corr=corr)
         self.last = decision
         self.counts["decisions"] += 1
@@ -303,7 +316,7 @@ class RunnerService(BaseService):
             LOG.info(
                 "intent.sent", intent=intent.intent_id, action=intent.action, side=intent.side, size=str(intent.size)
             )
-        self.metrics.counter("decisions_total").labels(bot=self.bot).inc()
+        self._decisions_total.inc()
 
     def _intents(self, decision: Decision, received_ns: int) -> tuple[Intent, ...]:
         """Return what may be sent: exits always, entries only when nothing speaks against them."""

@@ -33,7 +33,7 @@ from services.gateway.venue import (
     VenueOrder,
     VenuePosition,
 )
-from services.gateway.venues._tap import HANDED, Json, drop, tapped
+from services.gateway.venues._tap import HANDED, HOLD, Json, drop, tapped
 
 Watch = Callable[[], Awaitable[object]]
 
@@ -222,7 +222,7 @@ class CcxtVenue:
             try:
                 await watch()
                 attempt = 0
-                await self._data.client(url).future(f"hold:{stream}")
+                await self._data.client(url).future(f"{HOLD}{stream}")
             except asyncio.CancelledError:
                 if asyncio.current_task() in self._cancelled():
                     raise

@@ -21,6 +21,9 @@ Json = dict[str, Any]
 HANDED: ContextVar[Callable[[int], None] | None] = ContextVar("handed", default=None)
 """Set it around a call: it hears the instants at which the call's requests are handed to the HTTP client."""
 
+HOLD = "hold:"
+"""Begins the names of the futures that only wait for a socket to fail."""
+
 UNPARSABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, BaseError)
 """What reading a malformed push can raise."""
 
@@ -60,12 +63,15 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:
             return client
 
         def handle_message(self, client: Any, message: Any) -> None:
-            super().handle_message(client, message)
-            if isinstance(message, dict):
-                number = 0
-                if "data" in message and "arg" in message:
-                    number = counts.frames[client.url] = counts.frames.get(client.url, 0) + 1
-                ear(client.url, message, number)
+            if not isinstance(message, dict):
+                super().handle_message(client, message)
+                return
+            number = 0
+            if "data" in message and "arg" in message:
+                number = counts.frames[client.url] = counts.frames.get(client.url, 0) + 1
+            if not number or _awaited(client, message):
+                super().handle_message(client, message)
+            ear(client.url, message, number)
 
         async def throttle(self, *_: Any, **__: Any) -> None:
             """Wait for nothing: the gateway's lanes have given the turn. Socket messages keep ccxt's own pace."""
@@ -90,6 +96,16 @@ def drop(exchange: Any, url: str, reason: str) -> None:
     client.error = error
     client.reject(error)
     exchange.asyncio_loop.create_task(client.aiohttp_close())
+
+
+def _awaited(client: Any, message: Json) -> bool:
+    """Tell whether ccxt must read a data push: somebody awaits its watch, or it is a change to a book that ccxt keeps.
+
+    Everything else would fill caches that nobody reads, at several times the cost of our own reading.
+    """
+    if "books" in str(message["arg"].get("channel", "")):
+        return True
+    return any(not (name.startswith(HOLD) or future.done()) for name, future in client.futures.items())
 
 
 def _guard(client: Any, counts: Counts) -> None:

@@ -13,7 +13,7 @@ from services.discord_bot.service import DiscordBotService
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.mark.req("2.81", "1.54", "4.18")
+@pytest.mark.req("4.18")
 class TestDiscordBot(ServiceContract):
     """Nobody listens at the address of its Discord."""
 

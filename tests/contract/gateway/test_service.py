@@ -20,7 +20,7 @@ from services.simulator.local import local_simulator
 from services.simulator.options import SimulatorOptions
 
 
-@pytest.mark.req("2.81", "1.54", "4.18")
+@pytest.mark.req("4.18")
 class TestGateway(ServiceContract):
     """The exchange runs on an event loop of its own: some tests of the contract are not asynchronous."""
 

@@ -32,7 +32,7 @@ ETH = Instrument(
 )
 
 
-@pytest.mark.req("2.79", "2.81", "1.54", "2.69", "4.18")
+@pytest.mark.req("2.69", "4.18")
 class TestRunner(ServiceContract):
     """Alone it is not ready: nobody has published what it trades."""
 

@@ -11,7 +11,7 @@ from omega.testing.service_contract import ServiceContract
 from services.simulator.service import SimulatorService
 
 
-@pytest.mark.req("2.81", "1.54", "4.18")
+@pytest.mark.req("4.18")
 class TestSimulator(ServiceContract):
     """On the recorded candles that the project carries, in lock-step, on free ports."""
 

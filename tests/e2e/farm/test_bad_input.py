@@ -121,7 +121,6 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.req("0.11")
 @pytest.mark.parametrize(("filled", "words"), [(False, "MB left"), (True, "cannot write")])
 def test_up_disk_full_says_so_before_anything_runs(omega: Omega, tiny_disk: Path, filled: bool, words: str) -> None:
     if filled:

@@ -13,6 +13,7 @@ from omega.domain import Action, Decision, Mode, Role, Side
 from omega.engine import BarWindow, Portfolio, decide
 from omega.engine import Settings as Rules
 from omega.plugins import strategies
+from omega.testing.service_contract import eventually
 
 from .conftest import BOT, BTC, DROP, FALL, JUMP, bar
 
@@ -28,7 +29,7 @@ async def test_bars_history_fills_the_window_and_is_not_decided_on(desk: Any) ->
     assert len(desk.bot.window) == len(FALL) + 3
 
 
-@pytest.mark.req("0.25", "1.38")
+@pytest.mark.req("0.25")
 async def test_bars_entry_signal_sends_the_intent_that_the_decision_names(desk: Any) -> None:
     await desk.close(JUMP)
 
@@ -107,10 +108,7 @@ async def test_bars_stale_bar_enters_nothing_but_leaves(desk: Any) -> None:
     assert [intent.action for intent in await desk.intents()] == [Action.EXIT]
 
 
-@pytest.mark.req("0.28")
-async def test_bars_bus_not_connected_enters_nothing_but_leaves(
-    desk: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_bars_bus_not_connected_enters_nothing_but_leaves(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from omega.bus import BusState
 
     monkeypatch.setattr(desk.bot.bus, "state", lambda: BusState.DEGRADED)
@@ -133,7 +131,6 @@ async def test_bars_shadow_mode_decides_and_sends_no_intent(make_desk: Callable[
         assert await desk.intents() == []
 
 
-@pytest.mark.req("1.12")
 @pytest.mark.parametrize("strategy", ["position_analyzer", "trading_analyzer"])
 async def test_bars_read_only_bot_sends_no_intent_and_reports(strategy: str, make_desk: Callable[..., Any]) -> None:
     one = {"alpha": {"strategy": strategy, "symbol": "BTC-USDT.P"}}
@@ -165,9 +162,7 @@ async def test_bars_read_only_bot_sees_the_account_of_all_bots(make_desk: Callab
     one = {"alpha": {"strategy": "position_analyzer", "symbol": "BTC-USDT.P"}}
     async with make_desk(bots=one, runner={"window": 2_000}) as desk:
         await desk.bus.send(status)
-        async with asyncio.timeout(5):
-            while not desk.bot.account.positions:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: desk.bot.account.positions, within_s=5, what="the account")
         (held,) = desk.bot.account.positions
 
     assert (held.side, held.size) == (1, 1.5)
