@@ -18,8 +18,6 @@ class Kind(StrEnum):
 
 FAST = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5)
 """Buckets in seconds for what happens inside the farm."""
-SLOW = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
-"""Buckets in seconds for what waits for somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +131,6 @@ METRICS: tuple[Metric, ...] = (
     _counter("bus_dead_letters_total", "service", "Records that no delivery could digest.", "bus"),
     _counter("bus_reconnects_total", "service", "Connections made again.", "bus"),
     _gauge("bus_outbox", "service", "Records that wait for the server.", "bus"),
-    _gauge("bus_lag", "service stream group", "Records a group has not read yet.", "bus"),
-    _gauge("bus_pending", "service stream group", "Records read and not acknowledged.", "bus"),
-    _gauge("bus_pool_in_use", "service", "Connections in use.", "bus"),
-    _histogram("bus_send_seconds", "service", "Time of one send to the server.", "bus", FAST),
     # market data
     _counter("bars_total", "venue symbol timeframe", "Closed bars published or decided on.", "market"),
     _gauge("bar_age_seconds", "venue symbol timeframe", "Time since the newest closed bar came.", "market", "s"),
@@ -144,7 +138,6 @@ METRICS: tuple[Metric, ...] = (
     _counter("bar_gaps_total", "venue symbol", "Missing bars that were fetched.", "market"),
     _counter("bars_quarantined_total", "venue symbol", "Unsound rows that were kept out.", "market"),
     _counter("quotes_total", "venue symbol", "Quotes published after conflation.", "market"),
-    _counter("venue_reconnects_total", "venue stream", "WebSocket sessions opened again.", "market"),
     _gauge("venue_connected", "venue account", "1 while the private session is proven.", "market"),
     # decisions
     _counter("decisions_total", "bot", "Decisions made, one a bar.", "bots"),
@@ -161,12 +154,9 @@ METRICS: tuple[Metric, ...] = (
     _counter("orders_total", "state", "Order events by state reached.", "orders"),
     _counter("fills_total", "bot role", "Executions.", "orders"),
     _histogram("order_latency_seconds", "venue", "From bar in hand to the request leaving.", "orders", FAST),
-    _histogram("venue_request_seconds", "venue endpoint", "Time the venue took.", "orders", SLOW),
     _gauge("unresolved_orders", "venue account", "Orders whose outcome is not proven.", "orders"),
     _gauge("unresolved_age_seconds", "venue account", "Age of the oldest unresolved order.", "orders", "s"),
     _gauge("open_intents", "venue account", "Intents without an outcome.", "orders"),
-    _histogram("journal_commit_seconds", "venue account", "Time of one durable write.", "orders", FAST),
-    _gauge("lane_tokens", "lane", "Requests that may go at once.", "orders"),
     _histogram("lane_wait_seconds", "lane", "Time a request waited for its turn.", "orders", FAST),
     _gauge("breaker_state", "venue endpoint", "0 closed, 1 half open, 2 open.", "orders"),
     _counter("breaker_opened_total", "venue endpoint", "Openings of the circuit.", "orders"),

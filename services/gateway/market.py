@@ -163,6 +163,7 @@ class Market:
                 self._fresh_ticks.discard(symbol)
                 tick = self._ticks.get(symbol)
                 if tick is not None:
+                    self._account.metrics.counter("quotes_total").labels(self._account.venue_name, symbol).inc()
                     await self._bus.send(
                         Quote(self._account.venue_name, symbol, tick.bid, tick.ask, tick.last, tick.mark, tick.venue_ns)
                     )
