@@ -155,7 +155,8 @@ class Subscription:
         """Return when the connection is broken, or silent for `isolated_s` in spite of pings."""
         while True:
             try:
-                await asyncio.wait_for(self._broken.wait(), self._patience.degraded_s)
+                async with asyncio.timeout(self._patience.degraded_s):  # not wait_for: see _link
+                    await self._broken.wait()
             except TimeoutError:
                 if self._wire is None:
                     return

@@ -129,7 +129,8 @@ class CosmicFactorService(BaseService):
                 last_ns, last_wall = (at_ns, wall) if on_time else (last_ns, last_wall)
             self._hour.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hour.wait(), min(_LOOK_S, every_s))
+                async with asyncio.timeout(min(_LOOK_S, every_s)):
+                    await self._hour.wait()
 
     async def _publish_due(self, at_ns: int, *, everything: bool) -> None:
         for reading in (await self.factors_at(at_ns)).values():

@@ -99,7 +99,8 @@ class Observer:
         while len(self._decided.get(bar_ts_ns, {})) < len(self.bots):
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), deadline - time.monotonic())
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._news.wait()
             except TimeoutError:
                 return None
         for old in [ts for ts in self._decided if ts < bar_ts_ns]:
