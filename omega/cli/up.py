@@ -24,13 +24,13 @@ from omega.errors import ConfigError, EnvironmentFault
 EXAMPLES = """
 **Examples**
 
-`omega up` · the demo farm on recorded Bitcoin and Ether, two bars a second
+`omega up` · the demo farm on recorded Bitcoin and Ether, four bars a second
 
 `omega up --speed lockstep --bars 3000 --json` · as fast as the machine goes, one JSON object at the end
 
 `omega up --bots fib-btc,ema-btc --speed 600 --plain` · two bots, ten bars a second, plain lines
 """
-DEFAULT_SPEED = "120"
+DEFAULT_SPEED = "240"
 REDRAW_S = 0.25
 KEEP_RUNS = 5
 LEAST_FREE_MB = 200
