@@ -47,7 +47,9 @@ def up(
     data: Annotated[
         str, typer.Option(help="Directory with candles/ and funding/; default: what the project carries.")
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 7,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of everything that is drawn; default: training.seed.")
+    ] = None,
     home: Annotated[str, typer.Option(help="Directory of this run's journal, database and logs.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
@@ -58,7 +60,16 @@ def up(
     started.
     """
     settings = load().settings
-    options = _options(settings, bars=bars, speed=speed, bots=bots, start=start, data=data, seed=seed, home=home)
+    options = _options(
+        settings,
+        bars=bars,
+        speed=speed,
+        bots=bots,
+        start=start,
+        data=data,
+        seed=settings.training.seed if seed is None else seed,
+        home=home,
+    )
     show = _Show.JSON if as_json else _Show.PLAIN if plain or not sys.stdout.isatty() else _Show.TABLE
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         outcome = runner.run(_run(settings, options, show))

@@ -65,9 +65,6 @@ class Trading(Section):
     max_daily_loss_pct: float = setting(
         5.0, "loss of the account since 00:00 UTC that halts entries", unit="% of equity", reload=LIVE, gt=0, le=100
     )
-    slippage: float = setting(
-        0.0002, "what a market fill costs beyond the open", unit="fraction", reload=BAR, ge=0, lt=0.1
-    )
     stale_bars: float = setting(2.5, "age of the newest bar beyond which no bot enters", unit="bars", reload=LIVE, gt=1)
 
 
@@ -202,8 +199,6 @@ class Runner(Section):
     status_s: float = setting(1.0, "time between two bot statuses", unit="s", reload=LIVE, gt=0)
     risk_pct: float = setting(1.0, "equity lost when the stop is hit", unit="% of equity", reload=BAR, gt=0, le=10)
     intent_ttl_s: float = setting(20.0, "age at which an entry is worthless", unit="s", reload=LIVE, gt=0)
-    cosmic: bool = setting(False, "cosmic interceptor on", reload=BAR)
-    psychology: bool = setting(False, "psychology interceptor on", reload=BAR)
 
 
 class Place(Section):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable
 from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
@@ -348,23 +347,19 @@ class RunnerService(BaseService):
         if envelope.deadline_ns and time.time_ns() > envelope.deadline_ns and command.verb not in RISK_REDUCING:
             await self._answer(command, "refused", "the command came too late")
             return
-        acts: dict[Verb, Awaitable[str]] = {}
+        if command.verb is Verb.RELEASE:  # the gateway's business
+            return
         match command.verb:
             case Verb.PAUSE | Verb.HALT:
-                acts[command.verb] = self._order(Order.PAUSE, "no entries; exits and stops go on")
+                detail = await self._order(Order.PAUSE, "no entries; exits and stops go on")
             case Verb.RESUME:
-                acts[command.verb] = self._order(Order.TRADE, "entries are allowed again")
+                detail = await self._order(Order.TRADE, "entries are allowed again")
             case Verb.DRAIN:
-                acts[command.verb] = self._order(
-                    Order.DRAIN, "no entries; ends when the strategy has left its position"
-                )
+                detail = await self._order(Order.DRAIN, "no entries; ends when the strategy has left its position")
             case Verb.FLATTEN:
-                acts[command.verb] = self._flatten(command)
-            case Verb.STOP:
-                acts[command.verb] = self._stop()
-            case Verb.RELEASE:
-                return
-        detail = await acts[command.verb]
+                detail = await self._flatten(command)
+            case _:
+                detail = await self._stop()
         LOG.info("command.applied", verb=command.verb, actor=command.actor, reason=command.reason)
         await self._answer(command, "applied", detail)
         await self._status()

@@ -41,7 +41,6 @@ class BotState:
     order: Order = Order.TRADE
     fills: int = 0
     orders: set[str] = field(default_factory=set)
-    waiting: list[Fill] = field(default_factory=list)
 
     def fill(self, fill: Fill) -> None:
         """Take a fill into the book."""

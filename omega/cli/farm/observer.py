@@ -14,7 +14,6 @@ from omega.bus import (
     DecisionMade,
     Fill,
     FundingPaid,
-    Heartbeat,
     OrderEvent,
     Received,
 )
@@ -52,7 +51,7 @@ class BotTally:
 
 
 class Observer:
-    """Follows decisions and ledger events completely, statuses and heartbeats as signals."""
+    """Follows decisions and ledger events completely, statuses as signals."""
 
     def __init__(self, bus: Bus, bots: tuple[str, ...]) -> None:
         self.bus = bus
@@ -60,7 +59,6 @@ class Observer:
         self.statuses: dict[str, BotStatus] = {}
         self.last: dict[str, DecisionMade] = {}
         self.account: AccountStatus | None = None
-        self.beats: dict[str, tuple[float, Heartbeat]] = {}
         self.fill_log: list[Fill] = []
         self.first_fill_s: float | None = None
         self.latencies_ns: list[int] = []
@@ -80,15 +78,13 @@ class Observer:
     async def follow_signals(self) -> None:
         """Keep the latest status of everything until cancelled."""
         env = self.bus.topics.env
-        async with self.bus.signals(f"{env}:st:bot:*", f"{env}:st:account:*", f"{env}:hb:*") as stream:
+        async with self.bus.signals(f"{env}:st:bot:*", f"{env}:st:account:*") as stream:
             async for received in stream:
                 match received.envelope.data:
                     case BotStatus() as status:
                         self.statuses[status.bot] = status
                     case AccountStatus() as account:
                         self.account = account
-                    case Heartbeat() as beat:
-                        self.beats[f"{beat.service}:{beat.instance}"] = (time.monotonic(), beat)
 
     async def decided(self, bar_ts_ns: int, *, within_s: float) -> dict[str, tuple[str, ...]] | None:
         """Wait until every bot has decided on a bar.
