@@ -54,6 +54,11 @@ class RedisLease:
         """Tell whether this process may still act."""
         return not self._lost and time.monotonic() - self._renewed < self._ttl_s * _TRUST_SHARE
 
+    @property
+    def lost(self) -> bool:
+        """Tell whether it is gone for good: somebody else may own the name, or the server has let it expire."""
+        return self._lost
+
     async def take(self) -> None:
         """Wait until the lease is free, take it and begin to renew it."""
         while True:

@@ -62,7 +62,12 @@ class Lease(Protocol):
 
     @property
     def held(self) -> bool:
-        """Tell whether this process may still act: false from ten seconds after the last renewal that succeeded."""
+        """Tell whether this process may still act: false from two thirds of its time after the last renewal."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether it is gone for good; a lease that is neither held nor lost may still be renewed."""
         ...
 
     async def release(self) -> None:

@@ -212,8 +212,8 @@ class BusContract:
         second = await new.lease("xyko", ttl_s=5.0)
 
         assert second.epoch > first.epoch
-        assert second.held
-        assert not first.held
+        assert (second.held, second.lost) == (True, False)
+        assert (first.held, first.lost) == (False, True)
         with pytest.raises(Fenced):
             await old.send(decision("xyko", 2), lease=first)
         with pytest.raises(Fenced):  # refused by the server, not by the sender's own good sense
@@ -591,6 +591,7 @@ class Zombie:
     """A lease that believes in itself: what a partitioned process holds."""
 
     held = True
+    lost = False
 
     def __init__(self, name: str, epoch: int) -> None:
         self.name = name

@@ -7,16 +7,17 @@ ends confirmed, rejected with proof, denied by us, or unresolved; nothing is eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from omega.bus.envelope import Envelope
-from omega.bus.port import Bus, Delivery
+from omega.bus.port import Bus, BusState, Delivery
 from omega.domain import Action, Intent, OrderState, Role, client_id
 from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
@@ -30,6 +31,9 @@ from services.gateway.venue import OrderRequest
 ZERO: Final = Decimal(0)
 _GROUP: Final = "gateway"
 _DISK_S: Final = 0.25
+_PATIENCE_S: Final = 5.0
+"""How long an entry waits for lease, bus and private session before the gate judges it as things are."""
+_LOOK_S: Final = 0.02
 _FATAL: Final = frozenset({RefusalKind.AUTH, RefusalKind.BUG})
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +61,30 @@ class OrderPath:
                 await self.handle(batch)
 
     async def handle(self, batch: Sequence[Delivery]) -> None:
-        """Admit a batch in one transaction, start its sends, then acknowledge: from here the journal remembers."""
+        """Admit a batch; entries that cannot pass just now stand aside for a moment, so that exits overtake them."""
+        if self._may_enter():
+            await self._take(batch)
+            return
+        entries = [delivery for delivery in batch if _enters(delivery)]
+        if len(entries) < len(batch):
+            await self._take([delivery for delivery in batch if not _enters(delivery)])
+        if entries:
+            self._track(self._take_later(entries), "entries")
+
+    def _may_enter(self) -> bool:
+        """Tell whether lease, bus and private session stand, which after an outage come back by themselves."""
+        return self._leased() and self._bus.state() is BusState.CONNECTED and self._account.venue.connected()
+
+    async def _take_later(self, entries: Sequence[Delivery]) -> None:
+        """Take entries when what they lack has come back, or when the patience is over: then the gate says why not."""
+        with self._account.activity.doing("batch"):
+            until = time.monotonic() + _PATIENCE_S
+            while not self._may_enter() and time.monotonic() < until:  # noqa: ASYNC110 - three states, no one event
+                await asyncio.sleep(_LOOK_S)
+            await self._take(entries)
+
+    async def _take(self, batch: Sequence[Delivery]) -> None:
+        """Admit deliveries in one transaction, start their sends, then acknowledge: from here the journal remembers."""
         with self._account.activity.doing("batch"):
             intents = [
                 (delivery.received.envelope, delivery.received.envelope.data)
@@ -142,7 +169,10 @@ class OrderPath:
         return replace(order, size=size, reduce_only=reduces, state=OrderState.SENDING)
 
     def _start(self, order: JournalOrder) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(order), name=f"send:{order.client_id}")
+        self._track(self._send(order), f"send:{order.client_id}")
+
+    def _track(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finish)
 
@@ -200,6 +230,11 @@ class OrderPath:
         if kind is RefusalKind.SYMBOL:
             self._account.closed.add(order.symbol)
         self.on_refusal(kind, order)
+
+
+def _enters(delivery: Delivery) -> bool:
+    data = delivery.received.envelope.data
+    return isinstance(data, Intent) and not data.reduces
 
 
 def _order_of(envelope: Envelope, intent: Intent, now: int) -> JournalOrder:

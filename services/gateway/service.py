@@ -128,11 +128,13 @@ class GatewayService(BaseService):
         self.account.journal.close()
 
     def readiness(self) -> tuple[bool, str]:
-        """Tell whether the account is recovered, connected and warm."""
+        """Tell whether the account is recovered, connected, owned and warm."""
         if not self.recovery.complete:
             return False, "recovery has not completed"
         if not self.account.venue.connected():
             return False, "the private session of the venue is not subscribed"
+        if not self.leased():
+            return False, "the lease of the account is not held"
         if not self.market.warm:
             return False, "the bars have no history yet"
         return True, ""
@@ -194,17 +196,21 @@ class GatewayService(BaseService):
     async def _keep_lease(self) -> None:
         """Take the lease again when the server has lost it; end when another gateway has it.
 
+        A lease that is only not trusted, because the server did not answer in time, renews itself when it does.
+
         Raises:
             Fenced: another gateway owns the account.
         """
         while True:
             await asyncio.sleep(0.5)
-            if self.leased() or self.bus.state() is not BusState.CONNECTED:
+            if self._lease is None or not self._lease.lost or self.bus.state() is not BusState.CONNECTED:
                 continue
             try:
                 async with asyncio.timeout(LEASE_TTL_S + _RETAKE_S):
                     self._lease = await self.bus.lease(self._lease_name(), ttl_s=LEASE_TTL_S)
             except TimeoutError:
+                if self.bus.state() is not BusState.CONNECTED:
+                    continue  # the server is away again, which says nothing about another gateway
                 raise Fenced(f"another gateway owns {self._lease_name()}; this one stops") from None
             self.logger.warning("lease.retaken", lease=self._lease_name(), epoch=self._lease.epoch)
 

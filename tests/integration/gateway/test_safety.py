@@ -225,3 +225,17 @@ async def test_key_that_may_withdraw_is_refused(make_bench: Any) -> None:
         finally:
             Bitget.may_withdraw = plain
             bench.service = None
+
+
+@pytest.mark.req("0.28")
+async def test_lease_in_doubt_comes_back_with_the_server(bench: Any) -> None:
+    """A server that is away for longer than a lease is trusted says nothing about another gateway: nobody is fenced."""
+    lease = bench.gateway._lease
+    bench.hub.down()
+    await bench.until(lambda: not bench.gateway.leased(), "the doubt")
+    bench.hub.up()
+    await bench.until(bench.gateway.leased, "the lease")
+
+    assert bench.gateway._lease is lease
+    assert not lease.lost
+    assert (await bench.enter()).bot == "alpha"

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from omega.bus import BarClosed
-from omega.domain import Bar, OrderState
+from omega.domain import Action, Bar, OrderState, Side
 from omega.errors import CorruptData, OmegaError
+from services.gateway import orderpath
 from services.gateway.venue import Candles, Tick
 from services.gateway.venues._tap import drop
 
@@ -177,13 +178,33 @@ async def test_crossed_book_is_never_handed_out(bench: Any) -> None:
     assert again["bids"][0][0] < again["asks"][0][0]
 
 
-async def test_unsubscribed_venue_refuses_entries(bench: Any) -> None:
+async def lose_the_session(bench: Any) -> None:
     await bench.fault("ws_silent", path="private", seconds=30)
     venue = bench.gateway.account.venue
     _, data = venue.clients
     drop(data, venue.private_url(), "test")
     await asyncio.sleep(0.05)
     assert not venue.connected()
+
+
+@pytest.mark.req("0.28")
+async def test_entry_waits_for_the_private_session_and_the_exit_overtakes_it(bench: Any) -> None:
+    """An entry is not lost to a session that comes back by itself; an exit never waits for one."""
+    await bench.enter()
+    await lose_the_session(bench)
+    entry, leave = bench.intent(bot="beta"), bench.intent(Action.EXIT, Side.SELL, stop=None)
+    await bench.send(entry, leave)
+    await bench.until(lambda: bench.order(leave), "the exit")
+
+    assert not bench.gateway.account.venue.connected()
+    assert bench.order(entry) is None
+    await bench.until(lambda: bench.order(entry) and bench.order(entry).state is OrderState.WORKING, "the entry")
+    assert bench.gateway.account.venue.connected()
+
+
+async def test_entry_is_denied_when_the_session_stays_away(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orderpath, "_PATIENCE_S", 0.1)
+    await lose_the_session(bench)
     intent = bench.intent()
     await bench.send(intent)
     await bench.until(lambda: bench.order(intent), "the verdict")
