@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 CHECK_S = 60.0
 """Time between two looks at the content itself: the belt beside the watch."""
-SETTLE_MS = 50
+SETTLE_MS = 200
 
 Apply = Callable[[Change], Awaitable[None]]
 Reject = Callable[[str], Awaitable[None]]

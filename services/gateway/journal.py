@@ -56,6 +56,7 @@ class Journal:
         self._depth = 0
         self._staged: dict[str, JournalOrder | None] = {}
         self._live: dict[str, JournalOrder] = {}
+        self._guards: dict[str, list[Guard]] = {}
         self._epochs: dict[str, int] = {}
         self._on_commit: Callable[[], None] | None = None
 
@@ -241,6 +242,7 @@ class Journal:
 
     def put_guard(self, guard: Guard) -> None:
         """Keep what shall protect one leg of a bot's position; a leg of size zero is forgotten."""
+        self._guards.pop(guard.symbol, None)
         with self.transaction():
             if not guard.size:
                 self._run(
@@ -263,8 +265,13 @@ class Journal:
 
     def guards(self, symbol: str, bot: str = "") -> list[Guard]:
         """Return the legs of one symbol, of one bot or of all, oldest first."""
-        rows = self._connection().execute("SELECT * FROM guards WHERE symbol = ? ORDER BY seq", (symbol,))
-        return [guard_of(row) for row in rows if bot in {"", row["bot"]}]
+        known = self._guards.get(symbol)
+        if known is None:
+            rows = self._connection().execute("SELECT * FROM guards WHERE symbol = ? ORDER BY seq", (symbol,))
+            known = [guard_of(row) for row in rows]
+            if not self._depth:  # what a transaction has written may still be rolled back
+                self._guards[symbol] = known
+        return [guard for guard in known if bot in {"", guard.bot}]
 
     def next_generation(self, bot: str, symbol: str) -> int:
         """Count up the stops that were placed for a bot in a symbol, and return the new number."""

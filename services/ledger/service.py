@@ -202,6 +202,9 @@ class LedgerService(BaseService):
         gauge = self.metrics.gauge("ledger_lag")
         while True:
             for topic in (self.bus.topics.ledger(), self.bus.topics.decisions()):
-                behind = await self.bus.history(topic, count=_LAG_COUNTED, after=self._written.get(topic, "-"))
+                written = self._written.get(topic, "-")
+                newest = await self.bus.history(topic, count=1)
+                even = not newest or newest[-1].entry_id == written
+                behind = [] if even else await self.bus.history(topic, count=_LAG_COUNTED, after=written)
                 gauge.labels(topic).set(len(behind))
             await asyncio.sleep(_LAG_EVERY_S)

@@ -174,6 +174,9 @@ def candle_row(instrument: Instrument, candles: Visible, i: int, columns: int) -
 
 def last_candle(venue: Venue, instrument: Instrument, length: int) -> list[str]:
     """Return the newest candle of a length, open or closed, with eight columns."""
+    if length == MINUTE_MS:
+        rows = visible(venue, instrument.symbol, 1)
+        return candle_row(instrument, rows, len(rows.ts) - 1, 8)
     return candle_rows(venue, instrument, length, Window(0, 0, 1), columns=8)[0]
 
 

@@ -10,13 +10,18 @@ from omega.cli.farm.processes import Child, free_port
 from omega.errors import EnvironmentFault
 
 START_S = 10.0
+_LONGEST_SOCKET = 100
+"""Systems allow a little more: 104 bytes, 108 on Linux."""
 
 
-def redis_child(home: Path) -> tuple[Child, str]:
+def redis_child(home: Path, *, live: bool) -> tuple[Child, str]:
     """Describe the embedded server: append-only file on, so that a kill loses nothing that was acknowledged.
 
+    The server writes before it answers, so what it acknowledged outlives it; only a crash of the whole machine takes
+    what was not flushed. That matters where the venue outlives the machine: live, every answer waits for the disk.
+
     Returns:
-        The child and the URL that it will answer at.
+        The child and the URL that it will answer at: its Unix socket, or TCP where that path is too long for one.
 
     Raises:
         EnvironmentFault: the package that carries the server is not installed.
@@ -31,8 +36,13 @@ def redis_child(home: Path) -> tuple[Child, str]:
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
     argv = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
-    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
-    return Child("redis", argv, {}, log=home / "redis.log"), f"redis://127.0.0.1:{port}/0"
+    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "always" if live else "no"]
+    argv += ["--maxmemory-policy", "noeviction"]
+    socket = (home / "redis.sock").resolve()
+    if len(str(socket)) > _LONGEST_SOCKET:
+        return Child("redis", argv, {}, log=home / "redis.log"), f"redis://127.0.0.1:{port}/0"
+    argv += ["--unixsocket", str(socket), "--unixsocketperm", "700"]
+    return Child("redis", argv, {}, log=home / "redis.log"), f"unix://{socket}"
 
 
 async def wait_for_redis(child: Child) -> None:
