@@ -11,7 +11,7 @@ import click
 import typer
 from pydantic import BaseModel, SecretStr
 
-from omega.cli.app import app
+from omega.cli.app import build
 from omega.config import Settings, reload_of, unit_of
 from omega.plugins import describe, factors, personas, strategies, venues
 from omega.telemetry.catalogue import ALERTS, METRICS
@@ -84,7 +84,7 @@ def cli_page() -> str:
     """Return every command with its options."""
     lines = ["# Command line", "", HEAD]
     lines += ["Exit codes: 0 fine, 1 a finding, 2 usage or configuration, 3 environment.", ""]
-    for path, command in _commands(typer.main.get_command(app), "omega"):
+    for path, command in _commands(typer.main.get_command(build()), "omega"):
         lines += [f"## `{path}`", "", (command.help or "").strip(), ""]
         options = [p for p in command.params if p.name != "help"]
         if options:

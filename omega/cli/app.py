@@ -2,37 +2,70 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 import typer
 
 from omega import __version__
-from omega.cli import bots, config, doctor, new, topics, up
 from omega.errors import OmegaError
 
-app = typer.Typer(
-    name="omega",
-    help="A farm of crypto trading bots: paper by default, one gateway to money, every step a message.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-app.command("up", epilog=up.EXAMPLES)(up.up)
-app.add_typer(topics.app, name="topics", help="Look into the bus: list, tail, replay dead letters, check.")
-app.add_typer(config.app, name="config", help="Check, show and describe the configuration; secrets are masked.")
-app.add_typer(new.app, name="new", help="Write a working plug-in file with its test.")
-app.add_typer(bots.app, name="bot", help="List, pause, resume, drain, stop or flatten bots of a running farm.")
-app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """Where a command is written: a function, or with words of its own a group of commands."""
+
+    module: str
+    attribute: str
+    group: str = ""
 
 
-@app.callback(invoke_without_command=True)
+COMMANDS: Final = {
+    "up": _Command("omega.cli.up", "up"),
+    "bot": _Command("omega.cli.bots", "app", "List, pause, resume, drain, stop or flatten bots of a running farm."),
+    "topics": _Command("omega.cli.topics", "app", "Look into the bus: list, tail, replay dead letters, check."),
+    "config": _Command("omega.cli.config", "app", "Check, show and describe the configuration; secrets are masked."),
+    "new": _Command("omega.cli.new", "app", "Write a working plug-in file with its test."),
+    "doctor": _Command("omega.cli.doctor", "doctor"),
+}
+
+
+def build(only: str = "") -> typer.Typer:
+    """Return the command tree, or the part of it that one command needs: a command pays for its own imports alone."""
+    app = typer.Typer(
+        name="omega",
+        help="A farm of crypto trading bots: paper by default, one gateway to money, every step a message.",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name, command in COMMANDS.items():
+        if only in {"", name}:
+            module = importlib.import_module(command.module)
+            found = getattr(module, command.attribute)
+            if command.group:
+                app.add_typer(found, name=name, help=command.group)
+            else:
+                app.command(name, epilog=module.EXAMPLES)(found)
+    return app
+
+
 def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
         typer.echo(f"omega {__version__}")
         raise typer.Exit
+
+
+def _asked() -> str:
+    """Return the command that the arguments name, empty when all of them are wanted: for help and completion."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    return first if first in COMMANDS and "_OMEGA_COMPLETE" not in os.environ else ""
 
 
 def _quiet() -> None:
@@ -47,7 +80,7 @@ def main() -> None:
     """Run the command line; every error of the farm ends as one paragraph on stderr and its exit code."""
     _quiet()
     try:
-        app()
+        build(_asked())()
     except OmegaError as error:
         print(f"omega: {type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
