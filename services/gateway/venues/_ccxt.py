@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -41,7 +42,7 @@ _log = structlog.get_logger(__name__)
 _WRONG = (*(TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError), BaseError)
 
 
-class CcxtVenue:
+class CcxtVenue(ABC):
     """One account at one exchange, over an unmodified ccxt.pro."""
 
     name: str = ""
@@ -62,35 +63,35 @@ class CcxtVenue:
 
     # hooks ----------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def config(self) -> Json:
         """Return the constructor arguments of both clients."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_instruments(self, markets: Mapping[str, Json]) -> dict[str, Instrument]:
         """Return the instruments by farm symbol."""
-        raise NotImplementedError
 
+    @abstractmethod
     def public_url(self) -> str:
         """Return the URL of the public socket."""
-        raise NotImplementedError
 
+    @abstractmethod
     def private_url(self) -> str:
         """Return the URL of the private socket."""
-        raise NotImplementedError
 
+    @abstractmethod
     def watches(self) -> Mapping[str, tuple[str, Watch]]:
         """Return every stream: name -> (socket, call)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hear_public(self, message: Json, received_ns: int) -> None:
         """Parse one data push of the public socket and tell the listener."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hear_private(self, message: Json, number: int) -> None:
         """Parse one data push of the private socket and tell the listener."""
-        raise NotImplementedError
 
-    async def prove(self) -> None:
+    async def prove(self) -> None:  # noqa: B027 - most venues have nothing to prove
         """Make the first private calls: position mode and the like."""
 
     # life -----------------------------------------------------------------------------------------------------------
@@ -309,70 +310,70 @@ class CcxtVenue:
 
     # the rest of the port is the venue's ------------------------------------------------------------------------------
 
+    @abstractmethod
     async def place(self, request: OrderRequest) -> Ack:
         """Send one market order once."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def place_plan(self, request: PlanRequest) -> Ack:
         """Send one trigger order once."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
         """Change the size of a resting trigger order."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def cancel_plan(self, plan: PlanOrder) -> bool:
         """Cancel a trigger order."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def cancel(self, symbol: str, *, order_id: str = "", client_id: str = "") -> bool:
         """Cancel a resting order."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def order(self, symbol: str, client_id: str) -> VenueOrder | None:
         """Return the order of a client id."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def open_orders(self) -> list[VenueOrder]:
         """Return the resting orders."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def past_orders(self, symbol: str) -> list[VenueOrder]:
         """Return the newest finished orders."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def plans(self, *, every: bool = True) -> list[PlanOrder]:
         """Return the live trigger orders."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def past_plans(self, symbol: str) -> list[PlanOrder]:
         """Return the newest trigger orders that have ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def trades(self, symbol: str, *, since_ns: int = 0) -> list[Trade]:
         """Return the account's executions."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def positions(self) -> list[VenuePosition]:
         """Return the open positions."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def balance(self) -> Balance:
         """Return the account's money."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def funding(self, symbol: str) -> list[FundingBill]:
         """Return the newest funding payments."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def candles(self, symbol: str, timeframe: str, *, limit: int, since_ns: int = 0) -> list[Bar]:
         """Return candles, oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def set_leverage(self, symbol: str, leverage: int) -> None:
         """Set the leverage of one symbol."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def may_withdraw(self) -> bool:
         """Tell whether the key could move money off the account."""
-        raise NotImplementedError
