@@ -11,7 +11,8 @@ from typing import Any, Final
 from omega.bus.messages import Scalar
 from omega.domain import EXTERNAL
 from omega.errors import Denied
-from omega.storage import Database, queries
+from omega.storage import queries
+from omega.storage.engine import Database
 
 Params = Mapping[str, Scalar]
 

@@ -15,7 +15,9 @@ from omega.bus.topics import FARM
 from omega.config import Settings
 from omega.errors import ConfigError, CorruptData, Denied, TransientError
 from omega.runtime import BaseService
-from omega.storage import Database, queries, upgrade
+from omega.storage import queries
+from omega.storage.engine import Database
+from omega.storage.migrations import upgrade
 from services.ledger.answers import METHODS, Answers, capital_of
 from services.ledger.sink import Sink, entry_order
 

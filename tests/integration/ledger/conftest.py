@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from omega.storage import Database
+from omega.storage.engine import Database
 from omega.testing.databases import INSTALL, PostgresServer, postgres, postgres_bin
 
 

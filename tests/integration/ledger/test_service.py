@@ -16,8 +16,8 @@ from omega.bus import AuditNote, BusState, MemoryBus, Patience, connect
 from omega.config import Database, Environment, Ledger, Monitoring, Settings
 from omega.domain import Side
 from omega.errors import Denied, EnvironmentFault, OmegaError
-from omega.storage import Database as Opened
 from omega.storage import queries
+from omega.storage.engine import Database as Opened
 from omega.testing.databases import PostgresServer
 from omega.testing.servers import ValkeyServer, valkey_server
 from services.ledger import LedgerService

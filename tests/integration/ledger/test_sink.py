@@ -10,8 +10,10 @@ from sqlalchemy import func, select
 from omega.bus.port import Received
 from omega.domain import Position, Role, Side
 from omega.errors import CorruptData, Denied
-from omega.storage import Database, metadata, queries, upgrade
-from omega.storage.tables import equity, fills, offsets, order_events, orders, positions, trades
+from omega.storage import queries
+from omega.storage.engine import Database
+from omega.storage.migrations import upgrade
+from omega.storage.tables import equity, fills, metadata, offsets, order_events, orders, positions, trades
 from omega.testing.databases import PostgresServer
 from services.ledger.answers import Answers, capital_of
 from services.ledger.sink import Sink

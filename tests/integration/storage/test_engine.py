@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import select, text
 
 from omega.errors import ConfigError, CorruptData, EnvironmentFault, TransientError
-from omega.storage import Database, async_url, upgrade
+from omega.storage.engine import Database, async_url
+from omega.storage.migrations import upgrade
 from omega.storage.tables import offsets
 from omega.storage.writes import insert_new, replace_rows
 from omega.testing.databases import PostgresServer

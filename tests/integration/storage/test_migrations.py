@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import inspect, select, text
 
 from omega.errors import ConfigError
-from omega.storage import Database, downgrade, metadata, revision, upgrade
-from omega.storage.migrations import drift
-from omega.storage.tables import funding
+from omega.storage.engine import Database
+from omega.storage.migrations import downgrade, drift, revision, upgrade
+from omega.storage.tables import funding, metadata
 from omega.storage.writes import insert_new
 
 PAID = {
