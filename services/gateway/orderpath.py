@@ -127,8 +127,12 @@ class OrderPath:
                 return
 
     async def close_out(self, intent: Intent, *, corr: str = "") -> None:
-        """Carry out an intent of the gateway itself (flatten, a guard that fired), past the bus."""
-        envelope = Envelope("", "intent", 1, self._account.clock(), _GROUP, 0, 0, corr, "", "", 0, "", intent)
+        """Carry out an intent of the gateway itself (flatten, a guard that fired), past the bus.
+
+        It carries the bot's newest epoch: the fence keeps away runners that have lost their lease, not the gateway.
+        """
+        epoch = self._account.journal.epoch(intent.bot)
+        envelope = Envelope("", "intent", 1, self._account.clock(), _GROUP, epoch, 0, corr, "", "", 0, "", intent)
         for order in self.accept([(envelope, intent)]):
             _log.info("exit.sent", bot=order.bot, symbol=order.symbol, size=str(order.size), reason=order.reason)
         await asyncio.sleep(0)

@@ -16,7 +16,7 @@ import structlog
 from omega.domain import EXTERNAL, Role
 from omega.errors import EnvironmentFault
 from services.gateway.account import Account
-from services.gateway.books import share
+from services.gateway.books import Books, share
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import ROLE_OF_PLAN, FundingBill, PlanKind, PrivateFrame, Trade
 
@@ -36,6 +36,8 @@ class PrivateSide:
         self._scheduled = False
         self.schedule: Callable[[Callable[[], None]], None] = lambda call: call()
         """Runs a callable soon; set to the loop's call_soon so that pushes that came together are one commit."""
+        self.on_worked: Callable[[], None] = lambda: None
+        """Called after every batch, before `settle` may count it."""
 
     def hear(self, frame: PrivateFrame) -> None:
         """Take a push; it is processed at the end of the loop's turn together with its neighbours."""
@@ -65,6 +67,7 @@ class PrivateSide:
             account.halt_in_memory(f"the journal cannot be written: {error}")
             self._keeper.request("journal")
         if frames:
+            self.on_worked()
             account.activity.frames = max((f.count for f in frames), default=0) or account.activity.frames
             account.activity.changed()
 
@@ -140,7 +143,16 @@ class PrivateSide:
         account.halt_entries(f"the venue liquidated {trade.size} {trade.symbol}")
         return done
 
+    def _sizes_at(self, bill: FundingBill) -> dict[str, Decimal]:
+        """Return the open sizes at the instant of a bill; one that comes late was paid by older books."""
+        account = self._account
+        if account.journal.last_fill_ns(bill.symbol) <= bill.ts_ns:
+            return account.books.open(bill.symbol)
+        then = Books()
+        then.load(((seq, fill) for seq, fill in account.journal.fills() if fill.ts_ns <= bill.ts_ns), ())
+        return then.open(bill.symbol)
+
     def _pay(self, bill: FundingBill) -> None:
-        parts = share(bill.amount, self._account.books.open(bill.symbol), _CENT)
+        parts = share(bill.amount, self._sizes_at(bill), _CENT)
         for bot, amount in parts.items():
             self._account.pay(bill, bot, amount)

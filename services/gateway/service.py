@@ -24,6 +24,7 @@ from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
 from services.gateway.commands import Commands
 from services.gateway.exchange_service import ExchangeService, flatten
+from services.gateway.funding import FundingWatch
 from services.gateway.journal import Journal
 from services.gateway.listening import Ears
 from services.gateway.lookup import LookUps
@@ -62,6 +63,8 @@ class GatewayService(BaseService):
         self.keeper = StopKeeper(self.account)
         self.look_ups = LookUps(self.account)
         self.private = PrivateSide(self.account, self.keeper)
+        self.funding = FundingWatch(self.account, self.private)
+        self.private.on_worked = self.funding.look
         self.market = Market(self.account, bus, self.keeper)
         self.path = OrderPath(self.account, bus, self.look_ups, leased=self.leased)
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)

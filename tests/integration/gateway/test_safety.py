@@ -146,6 +146,43 @@ async def test_flatten_closes_every_bot_and_halts(bench: Any) -> None:
     assert bench.plans() == []
 
 
+async def enter_under_a_lease(bench: Any, bot: str, **more: Any) -> None:
+    """Enter as a real runner does: every message carries the epoch of the bot's lease."""
+    lease = await bench.bus.lease(f"bot:{bot}")
+    intent = bench.intent(bot=bot, **more)
+    await bench.send(intent, lease=lease)
+    await bench.settle(0, intent.intent_id)
+    await bench.step()
+    assert bench.gateway.account.journal.epoch(bot) == lease.epoch > 0
+
+
+async def test_flatten_passes_the_fence_of_bots_that_have_an_epoch(bench: Any) -> None:
+    """The fence keeps old runners away; the gateway's own closing orders must never be taken for one."""
+    await enter_under_a_lease(bench, "alpha")
+    name = f"flatten-{time.time_ns()}"
+    await bench.bus.send(Command(name, Verb.FLATTEN, "farm", "ann", "drill"))
+    await bench.until(lambda: bench.gateway.account.journal.in_state(OrderState.WORKING), "the closing order")
+    await bench.admin("POST", "/step")
+    await bench.until(lambda: bench.gateway.account.journal.command_stage(name) == "confirmed", "flat")
+
+    assert bench.size("alpha") == 0
+
+
+async def test_stop_of_a_leg_that_offsets_another_bot_is_carried_out_by_the_gateway(bench: Any) -> None:
+    """The venue shows the net alone: the offset part of a position has its stop in the gateway, and it closes."""
+    await enter_under_a_lease(bench, "alpha", size="0.02")
+    price = bench.price()
+    near = (price * Decimal("1.00001")).quantize(Decimal("0.1"), rounding="ROUND_UP")
+    await enter_under_a_lease(bench, "beta", size="0.01", side=Side.SELL, stop=str(near))
+    for _ in range(30):
+        await bench.step()
+        if bench.size("beta") == 0:
+            break
+
+    assert bench.size("beta") == 0
+    assert bench.size("alpha") == Decimal("0.02")
+
+
 @pytest.mark.req("0.28")
 async def test_kill_switch_works_with_the_bus_dead(make_bench: Any) -> None:
     async with make_bench(kill_key=KEY) as bench:

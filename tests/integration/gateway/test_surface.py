@@ -82,7 +82,7 @@ async def test_liquidation_is_shared_by_the_bots_it_closes_and_halts(bench: Any)
 async def test_funding_is_shared_once_by_size(bench: Any) -> None:
     await bench.enter(bot="alpha", size="0.01")
     await bench.enter(bot="beta", size="0.03")
-    bill = FundingBill("f1", BTC, Decimal("-0.4"), 9)
+    bill = FundingBill("f1", BTC, Decimal("-0.4"), bench.gateway.account.journal.last_fill_ns(BTC) + 1)
     bench.gateway.private.take_funding([bill])
     bench.gateway.private.take_funding([bill])
     await bench.settle()
@@ -90,6 +90,17 @@ async def test_funding_is_shared_once_by_size(bench: Any) -> None:
     paid = sorted((e.bot, e.amount) for e in await bench.events() if isinstance(e, FundingPaid))
     assert paid == [("alpha", Decimal("-0.1")), ("beta", Decimal("-0.3"))]
     assert bench.gateway.account.books.book("beta", BTC).funding == Decimal("-0.3")
+
+
+async def test_funding_that_is_read_late_is_paid_by_the_books_of_its_instant(bench: Any) -> None:
+    await bench.enter(bot="alpha", size="0.01")
+    instant = bench.gateway.account.journal.last_fill_ns(BTC) + 1
+    await bench.enter(bot="beta", size="0.03")
+    bench.gateway.private.take_funding([FundingBill("f1", BTC, Decimal("-0.4"), instant)])
+    await bench.settle()
+
+    paid = [(e.bot, e.amount) for e in await bench.events() if isinstance(e, FundingPaid)]
+    assert paid == [("alpha", Decimal("-0.4"))]
 
 
 async def test_daily_loss_halts_entries(bench: Any) -> None:
