@@ -3,7 +3,7 @@
 import numpy as np
 import talib
 
-from omega.engine import FLAT, LONG, Bars, Signals
+from omega.engine import Bars, Signals
 from omega.plugins import param, params, strategy
 
 
@@ -25,15 +25,16 @@ def signals(bars: Bars, p: Params) -> Signals:
     Shapes: every array is (n,), aligned with bars; row k reads rows 0..k alone.
     Units: distances in quote currency per unit.
     """
-    fast, slow = talib.EMA(bars.close, p.fast), talib.EMA(bars.close, p.slow)
-    above = fast > slow
+    # Nameless, the averages give their memory back to the columns below: a year then fits into the cache.
+    above = talib.EMA(bars.close, p.fast) > talib.EMA(bars.close, p.slow)
     crossed = np.zeros(bars.n, dtype=np.bool_)
     crossed[1:] = above[1:] & ~above[:-1]
+    below = ~above
     targets = (p.target_pct * bars.close,) if p.target_pct else ()
     return Signals.of(
-        side=np.where(crossed, LONG, FLAT),
-        exit=~above,
+        side=crossed,  # long where it crossed, flat elsewhere
+        exit=below,
         stop_distance=p.stop_pct * bars.close,
         targets=targets,
-        reason=np.where(above, 0, 1),
+        reason=below.astype(np.int16),
     )

@@ -85,6 +85,8 @@ class BotStatus:
     fills: int
     last_action: str
     reason: str
+    emotion: str = ""
+    """The trader's state of mind, empty where psychology is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +353,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
     Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
-    Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot",)),
+    Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot", "runner")),
     Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",)),
     Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli")),
     Spec("order.event", OrderEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),
@@ -363,8 +365,8 @@ SPECS: tuple[Spec, ...] = (
     Spec("command.result", CommandResult, _R, 1, 10_000, ("gateway", "runner"), ("ledger", "discord_bot", "cli")),
     Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot")),
     Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli"), ("ledger",)),
-    Spec("request", Request, _R, 1, 1_000, ("discord_bot", "cli"), ("cosmic", "gateway", "ledger")),
-    Spec("reply", Reply, _S, 1, 0, ("cosmic", "gateway", "ledger"), ("discord_bot", "cli")),
+    Spec("request", Request, _R, 1, 1_000, ("discord_bot", "cli", "runner"), ("cosmic", "gateway", "ledger")),
+    Spec("reply", Reply, _S, 1, 0, ("cosmic", "gateway", "ledger"), ("discord_bot", "cli", "runner")),
 )
 
 BY_NAME: dict[str, Spec] = {spec.name: spec for spec in SPECS}

@@ -31,6 +31,18 @@ COMMANDS: Final = {
     "topics": _Command("omega.cli.topics", "app", "Look into the bus: list, tail, replay dead letters, check."),
     "config": _Command("omega.cli.config", "app", "Check, show and describe the configuration; secrets are masked."),
     "new": _Command("omega.cli.new", "app", "Write a working plug-in file with its test."),
+    "backtest": _Command("omega.cli.backtest", "backtest"),
+    "sweep": _Command("omega.cli.sweep", "sweep"),
+    "check": _Command(
+        "omega.cli.check", "app", "Look for look-ahead, too short warm-ups, and differences between history and farm."
+    ),
+    "replay": _Command("omega.cli.replay", "replay"),
+    "experiment": _Command(
+        "omega.cli.experiment",
+        "app",
+        "Test a hypothesis honestly: arms, placebos, and a verdict that counts every trial.",
+    ),
+    "data": _Command("omega.cli.data", "app", "Import, check, resample, list and fetch recorded candles."),
     "doctor": _Command("omega.cli.doctor", "doctor"),
 }
 

@@ -51,6 +51,9 @@ def up(
         int | None, typer.Option(min=0, help="Seed of everything that is drawn; default: training.seed.")
     ] = None,
     home: Annotated[str, typer.Option(help="Directory of this run's journal, database and logs.")] = "",
+    record: Annotated[
+        str, typer.Option(help="Folder for the sessions of all bots; `omega replay` runs them again.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
 ) -> None:
@@ -69,6 +72,7 @@ def up(
         data=data,
         seed=settings.training.seed if seed is None else seed,
         home=home,
+        record=record,
     )
     show = _Show.JSON if as_json else _Show.PLAIN if plain or not sys.stdout.isatty() else _Show.TABLE
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
@@ -95,7 +99,7 @@ class _Show:
 
 
 def _options(
-    settings: Settings, *, bars: int, speed: str, bots: str, start: str, data: str, seed: int, home: str
+    settings: Settings, *, bars: int, speed: str, bots: str, start: str, data: str, seed: int, home: str, record: str
 ) -> FarmOptions:
     import os
 
@@ -122,7 +126,7 @@ def _options(
         start=start,
         data=str(Path(data).absolute()) if data else "",
         redis_url=os.environ.get("OMEGA_REDIS_URL", ""),
-        extra_env={},
+        extra_env={"OMEGA_RECORD_DIR": str(Path(record).absolute())} if record else {},
         services=("discord_bot",) if with_discord else (),
     )
 

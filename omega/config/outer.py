@@ -101,3 +101,11 @@ class Bot(Section):
     capital: Decimal | None = setting(None, "its money; empty = trading.capital", unit="quote currency", gt=0)
     enabled: bool = setting(True, "whether it is started")
     params: dict[str, ParamValue] = setting(dict, "the strategy's own parameters; the strategy checks them", reload=BAR)
+    psychology: str = setting(
+        "", "trader profile (config/psychology) that tempers its entries; empty = off; unproven", reload=BAR
+    )
+    cosmic: str = setting(
+        "",
+        "cosmic preset (config/cosmic_presets, or only_FACTOR) over its entries, or off; empty = what cosmic.yaml says",
+        reload=BAR,
+    )

@@ -13,17 +13,22 @@ from typing import Any, Final, Protocol
 
 from omega.domain import AuditEntry, Decision, Reading
 from omega.engine.portfolio import Book
-from omega.engine.sizing import full_size, risk_size, safe_leverage, size_caps
+from omega.engine.sizing import entry_size
 from omega.errors import ConfigError
 
 _OWN_RULES: Final = ("sizing", "flip", "time_limit", "trail")
 
 
 class Sizing(StrEnum):
-    """How the size of an entry is found: from the risk at the stop, or the whole equity once."""
+    """How the size of an entry is found: from the risk at the stop, the whole equity once, or the benchmark's all-in.
+
+    All-in is for back-tests: the whole equity at the fill price, fee included, under no cap, with stop and targets at
+    their distance from the fill. It overrules what the strategy's parameters say.
+    """
 
     RISK = "risk"
     FULL = "full"
+    ALL_IN = "all_in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ class Settings:
     def under(self, params: object) -> Settings:
         """Return the settings with what the strategy's own parameters say: sizing, flip, time_limit, trail."""
         own = {name: getattr(params, name) for name in _OWN_RULES if hasattr(params, name)}
+        if self.sizing is Sizing.ALL_IN:
+            own.pop("sizing", None)
         if "sizing" in own:
             own["sizing"] = Sizing(own["sizing"])
         return replace(self, **own) if own else self
@@ -110,6 +117,29 @@ class Settings:
 def rules_for(settings: Settings, params: object) -> Settings:
     """Return `settings.under(params)`, made once for a pair that stays the same bar after bar."""
     return settings.under(params)
+
+
+Terms = tuple[int, float, float, float, float, float, float, float, float, bool]
+"""What `entry_size` goes by, as it takes it."""
+
+_SIZINGS: Final = (Sizing.RISK, Sizing.FULL, Sizing.ALL_IN)
+
+
+@lru_cache(maxsize=64)
+def terms_of(settings: Settings) -> Terms:
+    """Return the sizing rules of the settings as the kernel takes them."""
+    return (
+        _SIZINGS.index(settings.sizing),
+        settings.risk,
+        float(settings.max_leverage),
+        settings.max_notional,
+        settings.reserve,
+        settings.buffer,
+        settings.maintenance,
+        settings.taker,
+        settings.min_confidence,
+        settings.require_stop,
+    )
 
 
 def amend(decision: Decision, stage: str, why: str, **fields: Any) -> Decision:
@@ -141,29 +171,31 @@ def run_stages(draft: Decision, context: Context, settings: Settings) -> Decisio
 
 def size_entry(decision: Decision, context: Context, settings: Settings) -> Decision:
     """Give an entry its size and leverage, or drop it with the reason in the audit."""
-    side, price, distance = decision.side, decision.price, _stop_distance(decision)
-    if decision.confidence < settings.min_confidence:
-        return _dropped(decision, f"confidence {decision.confidence:.3f} is below {settings.min_confidence:.3f}")
-    if settings.require_stop and distance <= 0.0:
-        return _dropped(decision, "an entry without a stop on the losing side of the price is never sent")
-    equity, rate = context.book.equity, settings.maintenance + settings.taker
-    most = float(min(settings.max_leverage, decision.leverage))
-    leverage = int(safe_leverage(side, price, distance, most, settings.buffer, rate))
-    cap = size_caps(equity, price, float(leverage), settings.reserve, settings.max_notional)
-    if settings.sizing is Sizing.FULL:
-        wanted = equity / price * decision.size
-        size = full_size(side, equity * decision.size, price, distance, cap, settings.buffer, rate)
-    else:
-        risk = settings.risk * decision.size
-        wanted = equity * risk / distance if distance > 0.0 else 0.0
-        size = risk_size(side, equity, price, distance, risk, cap, settings.buffer, rate)
-    if size <= 0.0:
-        return _dropped(decision, f"no size is left at an equity of {equity:.2f}")
-    sized = replace(decision, size=size, leverage=leverage)
+    fault, size, leverage, wanted = entry_size(
+        terms_of(settings),
+        decision.side,
+        decision.price,
+        decision.stop,
+        decision.size,
+        decision.confidence,
+        float(decision.leverage),
+        context.book.equity,
+    )
+    if fault:
+        return _dropped(decision, _fault(fault, decision, context, settings))
+    sized = replace(decision, size=size, leverage=int(leverage))
     if size >= wanted:
         return sized
     why = "capped by leverage, notional or the distance to liquidation"
     return replace(sized, audit=(*decision.audit, AuditEntry("sizing", "size", wanted, size, why)))
+
+
+def _fault(fault: int, decision: Decision, context: Context, settings: Settings) -> str:
+    return (
+        f"confidence {decision.confidence:.3f} is below {settings.min_confidence:.3f}",
+        "an entry without a stop on the losing side of the price is never sent",
+        f"no size is left at an equity of {context.book.equity:.2f}",
+    )[fault - 1]
 
 
 def shrink_only(before: Decision, after: Decision, stage: str) -> Decision:
@@ -193,10 +225,6 @@ def _tighter(before: Decision, after: Decision) -> float:
     if after.stop <= 0.0 or before.stop <= 0.0:
         return max(before.stop, after.stop)
     return max(before.stop, after.stop) if before.side >= 0 else min(before.stop, after.stop)
-
-
-def _stop_distance(decision: Decision) -> float:
-    return decision.side * (decision.price - decision.stop) if decision.stop > 0.0 else 0.0
 
 
 def _dropped(decision: Decision, why: str) -> Decision:

@@ -85,3 +85,67 @@ def safe_leverage(side: int, price: float, stop_distance: float, most: float, bu
         return 1.0
     need = buffered_loss(side, price, stop_distance, buffer, rate)
     return max(min(most, price / need), 1.0)
+
+
+@kernel
+def all_in(equity: float, price: float, taker: float) -> float:
+    """Size that spends the whole equity, its own fee included.
+
+    Units: equity in quote currency, price in quote currency per unit, taker a fraction; the size in base units.
+    Source: the benchmark's rule, quantity = equity / (price * (1 + fee)).
+    """
+    if equity <= 0.0 or price <= 0.0:
+        return 0.0
+    return equity / (price * (1.0 + taker))
+
+
+@kernel
+def entry_size(
+    terms: tuple[int, float, float, float, float, float, float, float, float, bool],
+    side: int,
+    price: float,
+    stop: float,
+    share: float,
+    confidence: float,
+    most: float,
+    equity: float,
+) -> tuple[int, float, float, float]:
+    """Size and leverage of an entry under the terms, or what forbids it.
+
+    Args:
+        terms: (sizing, risk, max_leverage, max_notional, reserve, buffer, mmr, taker, min_confidence,
+            require_stop); sizing is 0 for the risk at the stop, 1 for the whole equity, 2 for the benchmark's all-in.
+        side: of the entry.
+        price: the close.
+        stop: price of the stop, 0.0 for none.
+        share: part of the full size that the stages before have left.
+        confidence: after those stages.
+        most: highest leverage that they allow.
+        equity: of the book.
+
+    Returns:
+        (fault, size, leverage, wanted): fault 0 for none, 1 confidence too low, 2 no stop on the losing side, 3 no
+        size is left; leverage a whole number; wanted is the size before any cap.
+
+    Units: prices in quote currency per unit, equity in quote currency, sizes in base units.
+    Source: the order path's sizing rule: risk cash over stop distance, under notional, leverage and free margin.
+    """
+    sizing, risk, max_leverage, max_notional, reserve, buffer, mmr, taker, min_confidence, require_stop = terms
+    distance = side * (price - stop) if stop > 0.0 else 0.0
+    if confidence < min_confidence:
+        return 1, 0.0, 1.0, 0.0
+    if require_stop and distance <= 0.0:
+        return 2, 0.0, 1.0, 0.0
+    if sizing > 1:
+        size = all_in(equity * share, price, taker)
+        return 3 if size <= 0.0 else 0, size, 1.0, size
+    rate = mmr + taker
+    leverage = float(int(safe_leverage(side, price, distance, min(max_leverage, most), buffer, rate)))
+    cap = size_caps(equity, price, leverage, reserve, max_notional)
+    if sizing == 1:
+        size = full_size(side, equity * share, price, distance, cap, buffer, rate)
+        wanted = equity / price * share
+    else:
+        size = risk_size(side, equity, price, distance, risk * share, cap, buffer, rate)
+        wanted = equity * (risk * share) / distance if distance > 0.0 else 0.0
+    return 3 if size <= 0.0 else 0, size, leverage, wanted

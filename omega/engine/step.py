@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from omega.domain import Decision
-from omega.engine.barriers import time_exit, trailing_stop
+from omega.domain import Decision, Reading
 from omega.engine.bars import Bars
 from omega.engine.decision import Context, Settings, rules_for, run_stages
+from omega.engine.draft import SIGNALLED, TIMED, TRAILED, TURNED, enters, exit_cause, stop_level, target_level
 from omega.engine.portfolio import Book
 from omega.engine.signals import SHARES, Row
 from omega.errors import CorruptData, InvariantBroken
@@ -17,13 +17,19 @@ from omega.plugins import StrategyEntry
 NOT_READY: Final = "not_ready"
 WAIT: Final = "wait"
 HOLD: Final = "hold"
-REVERSED: Final = "reversed"
-TIME_EXIT: Final = "time_exit"
-TRAILED: Final = "trailed"
+
+_CAUSES: Final = {TURNED: "reversed", TIMED: "time_exit", TRAILED: "trailed"}
 
 
-def decide(strategy: StrategyEntry, params: object, window: Bars, book: Book, settings: Settings) -> Decision:
-    """Decide on the newest bar of a window.
+def decide(
+    strategy: StrategyEntry,
+    params: object,
+    window: Bars,
+    book: Book,
+    settings: Settings,
+    readings: tuple[Reading, ...] = (),
+) -> Decision:
+    """Decide on the newest bar of a window; `readings` are the cosmic ones that the interceptors may look at.
 
     An exit comes from the strategy's exit flag, an entry signal of the other side, the time limit or the trailing stop.
     An entry needs a flat book; with `flip` an entry of the other side leaves and enters at once.
@@ -34,7 +40,7 @@ def decide(strategy: StrategyEntry, params: object, window: Bars, book: Book, se
     """
     if window.n == 0:
         raise CorruptData(f"{strategy.name}: there is no bar to decide on; feed the window first")
-    context = Context(window.ts[-1].item(), window.close[-1].item(), book)
+    context = Context(window.ts[-1].item(), window.close[-1].item(), book, readings)
     if window.n <= strategy.warmup(params):
         return _quiet(context, NOT_READY)
     signals = strategy.signals(window, params)
@@ -47,36 +53,29 @@ def decide(strategy: StrategyEntry, params: object, window: Bars, book: Book, se
 
 
 def _draft(strategy: StrategyEntry, row: Row, context: Context, rules: Settings) -> Decision:
-    left = _exit_reason(strategy, row, context, rules)
-    flat = context.book.side == 0
-    if row.side and (flat or (rules.flip and row.side == -context.book.side)):
-        return _entry(strategy, row, context, rules, leaves=not flat)
-    if left:
-        return replace(_quiet(context, left), exit=True, confidence=row.confidence)
-    return _quiet(context, WAIT if flat else HOLD)
-
-
-def _exit_reason(strategy: StrategyEntry, row: Row, context: Context, rules: Settings) -> str:
-    """Return why the held position must go, empty when it stays."""
     book = context.book
-    if book.side == 0:
-        return ""
-    if row.side == -book.side:
-        return REVERSED
-    if row.exit:
-        return _word(strategy, row.reason)
-    if time_exit(book.bars_held, rules.time_limit):
-        return TIME_EXIT
-    trail = trailing_stop(book.side, 0.0, rules.trail * book.entry, book.extreme)
-    if trail > 0.0 and book.side * (context.price - trail) <= 0.0:
-        return TRAILED
-    return ""
+    cause = exit_cause(
+        book.side,
+        row.side,
+        row.exit,
+        book.bars_held,
+        rules.time_limit,
+        rules.trail,
+        book.entry,
+        book.extreme,
+        context.price,
+    )
+    if enters(book.side, row.side, rules.flip):
+        return _entry(strategy, row, context, rules, leaves=book.side != 0)
+    if cause:
+        word = _word(strategy, row.reason) if cause == SIGNALLED else _CAUSES[cause]
+        return replace(_quiet(context, word), exit=True, confidence=row.confidence)
+    return _quiet(context, WAIT if book.side == 0 else HOLD)
 
 
 def _entry(strategy: StrategyEntry, row: Row, context: Context, rules: Settings, *, leaves: bool) -> Decision:
     price, side = context.price, row.side
-    stop = price - side * row.stop_distance if row.stop_distance > 0.0 else 0.0
-    aims = [price + side * distance for distance in row.targets if distance > 0.0]
+    aims = [target_level(side, price, distance) for distance in row.targets]
     reached = [aim for aim in aims if aim > 0.0]
     return Decision(
         bar_ts_ns=context.bar_ts_ns,
@@ -84,7 +83,7 @@ def _entry(strategy: StrategyEntry, row: Row, context: Context, rules: Settings,
         side=side,
         exit=leaves,
         size=1.0,
-        stop=max(stop, 0.0),
+        stop=stop_level(side, price, row.stop_distance),
         targets=tuple(zip(reached, SHARES[len(reached)], strict=True)),
         leverage=rules.max_leverage,
         confidence=row.confidence,

@@ -1,4 +1,4 @@
-"""What a bot remembers over a restart: its book, how far it has read, and what people told it.
+"""What a bot remembers over a restart: its book, its state of mind, how far it has read, and what people told it.
 
 Kept on the bus by the runner.
 """
@@ -13,6 +13,7 @@ from enum import StrEnum
 from omega.domain import Bar, Fill
 from omega.engine import Book, Portfolio
 from omega.errors import CorruptData
+from services.runner.mind import Temper, Trips
 
 
 class Order(StrEnum):
@@ -33,6 +34,8 @@ class BotState:
         marked_ns: open time of the last bar the book was valued at.
         order: what a person wants of it.
         orders: client ids that the venue has taken, counted.
+        trips: its round trips, as the state of mind needs them.
+        temper: whose state of mind it has, and the state.
     """
 
     portfolio: Portfolio
@@ -41,11 +44,20 @@ class BotState:
     order: Order = Order.TRADE
     fills: int = 0
     orders: set[str] = field(default_factory=set)
+    trips: Trips = field(default_factory=Trips)
+    temper: Temper = field(default_factory=Temper)
 
     def fill(self, fill: Fill) -> None:
         """Take a fill into the book."""
+        side, worth = self.portfolio.side, self.portfolio.capital + self.portfolio.position.net
         self.portfolio.fill(fill)
+        self.trips.filled(side, worth, self.portfolio, fill.ts_ns)
         self.fills += 1
+
+    def fund(self, amount: Decimal) -> None:
+        """Take a funding payment into the book, positive when received."""
+        self.portfolio.fund(amount)
+        self.trips.funded(amount, self.portfolio)
 
     def mark(self, bar: Bar) -> Book:
         """Value the book at a bar's close."""
@@ -61,6 +73,8 @@ class BotState:
                 "marked_ns": self.marked_ns,
                 "order": self.order.value,
                 "fills": self.fills,
+                "trips": self.trips.state(),
+                "temper": self.temper.state(),
             }
         )
 
@@ -81,8 +95,11 @@ class BotState:
                 marked_ns=int(raw["marked_ns"]),
                 order=Order(raw["order"]),
                 fills=int(raw["fills"]),
+                # A state that was saved before there were minds has neither.
+                trips=Trips.restore(raw["trips"]) if "trips" in raw else Trips(),
+                temper=Temper.restore(raw.get("temper")),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise CorruptData(
                 f"the saved state of the bot is unsound ({error!r}); delete its key on the bus"
             ) from error

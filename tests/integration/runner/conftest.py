@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,7 @@ class Desk:
     hub: MemoryHub
     bus: MemoryBus
     changes: dict[str, Any] = field(default_factory=dict)
+    record: Path | None = None
     runner: RunnerService | None = None
     rows: int = 0
     trades: int = 0
@@ -108,7 +110,8 @@ class Desk:
         self.rows += 1
 
     async def start(self) -> RunnerService:
-        self.runner = RunnerService(settings=settings(**self.changes), bus=self.bus.peer("runner/alpha"))
+        bus = self.bus.peer("runner/alpha")
+        self.runner = RunnerService(settings=settings(**self.changes), bus=bus, record=self.record)
         await self.runner.initialize()
         await self.runner.start()
         await eventually(lambda: self.bot.ready, what="the runner's readiness")
@@ -197,12 +200,12 @@ def make_desk() -> Callable[..., contextlib.AbstractAsyncContextManager[Desk]]:
     """Make a desk with a warm history and a ready runner; `start=False` leaves the runner to the test."""
 
     @contextlib.asynccontextmanager
-    async def make(*, start: bool = True, **changes: Any) -> AsyncIterator[Desk]:
+    async def make(*, start: bool = True, record: Path | None = None, **changes: Any) -> AsyncIterator[Desk]:
         hub = MemoryHub()
         bus = MemoryBus(source="test/1", hub=hub)
         await bus.start()
         await keep_instrument(bus, BTC)
-        desk = Desk(hub, bus, changes)
+        desk = Desk(hub, bus, changes, record)
         await desk.history(FALL)
         try:
             if start:

@@ -1,0 +1,300 @@
+"""Measure the back-test kernel and the sweep: J1, J2, J3, the bare loop beside them, growth, memory, start.
+
+Every job in a process of its own, the bare loop before and after; called by bench/run.py, or by hand:
+`python bench/kernel.py --json`. It prints ratios and judges nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT)]
+
+REPEATS = 7
+CHECKS = {
+    # The year 2022, from the bench's definition: round trips and final equity with TA-Lib's averages.
+    "j2": (9_798, 0.03930893817058),
+}
+NEEDED = ("limit", "j1", "limit", "j2", "limit", "influences", "j3", "j3_two", "bars", "symbols", "cold", "warm")
+
+
+def _timed(run: Callable[[], Any], repeats: int = REPEATS) -> tuple[list[float], Any]:
+    run()
+    found, result = [], None
+    for _ in range(repeats):
+        gc.collect()
+        began = time.perf_counter()
+        result = run()
+        found.append(time.perf_counter() - began)
+    return found, result
+
+
+def _rate(count: int, seconds: list[float]) -> dict[str, Any]:
+    rates = sorted(count / second for second in seconds)
+    return {
+        "m_bars_s": round(statistics.median(rates) / 1e6, 2),
+        "spread": [round(rates[0] / 1e6, 2), round(rates[-1] / 1e6, 2)],
+        "ms": round(statistics.median(seconds) * 1e3, 3),
+    }
+
+
+def _market(count: int | None = None, symbol: str = "BTCUSDT") -> Any:
+    from data import MINUTE_NS, YEAR, bars
+    from omega.backtest.types import Market
+
+    return Market(symbol, bars(count or YEAR), MINUTE_NS)
+
+
+def _entry(**values: Any) -> tuple[Any, Any]:
+    from omega.plugins import parse_params, strategies
+
+    strategies.discover()
+    entry = strategies.get("ema_cross")
+    return entry, parse_params(entry.params, {"fast": 12, "slow": 26, "stop_pct": 0.0, **values})
+
+
+def _rules() -> Any:
+    from dataclasses import replace
+
+    from omega.backtest.run import RULES
+    from omega.engine.decision import Sizing
+
+    return replace(RULES, sizing=Sizing.ALL_IN)
+
+
+def limit() -> dict[str, Any]:
+    """Time the bare loops."""
+    import numpy as np
+    import talib
+    from limit import cross, room, stops
+
+    from data import YEAR
+
+    bars = _market().bars
+    curve, rows = room(bars.n)
+    with np.errstate(invalid="ignore"):
+        above = talib.EMA(bars.close, 12) > talib.EMA(bars.close, 26)
+    one, (equity, trips) = _timed(lambda: cross(bars.open, bars.close, 12, 26, curve), 15)
+    two, (kept, closed) = _timed(lambda: stops(bars.open, bars.high, bars.low, bars.close, above, curve, rows), 15)
+    return {
+        "J1 + curve": _rate(YEAR, one) | {"trades": trips, "equity": equity},
+        "J2 + curve + trades": _rate(YEAR, two) | {"trades": closed, "equity": kept},
+    }
+
+
+def _single(count: int, influences: bool = False, **values: Any) -> dict[str, Any]:  # noqa: FBT001, FBT002 - a job
+    from omega.backtest.metrics import metrics
+    from omega.backtest.run import backtest
+
+    market = _market(count)
+    entry, params = _entry(**values)
+    more: dict[str, Any] = {}
+    if influences:
+        from dataclasses import replace
+
+        import numpy as np
+
+        from omega.backtest.influences import load_influences
+        from omega.backtest.types import FundingSeries
+
+        eight = 8 * 3_600_000_000_000
+        instants = np.arange(-(-int(market.bars.ts[0]) // eight) + 1, int(market.bars.ts[-1]) // eight) * eight
+        market = replace(market, funding=FundingSeries(instants, np.full(len(instants), 0.0001)))
+        more["influences"] = load_influences(
+            "strategic", "only_moon_phase", market.bars.ts, timeframe_ns=market.timeframe_ns
+        )
+    rules = _rules()
+
+    def run() -> Any:
+        result = backtest(entry, params, market, rules=rules, warmup=0, **more)
+        return result, result.seven
+
+    seconds, (result, seven) = _timed(run)
+    every, _ = _timed(lambda: metrics(result))
+    return _rate(count, seconds) | {
+        "trades": int(seven["trades"]),
+        "equity": seven["final_equity"],
+        "every_metric_ms": round(statistics.median(every) * 1e3, 2),
+    }
+
+
+def j1() -> dict[str, Any]:
+    """Time J1 with curve, trade list and seven metrics through the public API, TA-Lib included."""
+    from data import YEAR
+
+    return _single(YEAR)
+
+
+def j2() -> dict[str, Any]:
+    """Time J2: a stop of 2 % and a target of 4 %."""
+    from data import YEAR, source
+
+    found = _single(YEAR, stop_pct=0.02, target_pct=0.04)
+    if "2022" in source()[1]:
+        trades, equity = CHECKS["j2"]
+        found["as_defined"] = found["trades"] == trades and abs(found["equity"] / equity - 1.0) < 1e-9
+    return found
+
+
+def influences() -> dict[str, Any]:
+    """Time J2 with funding, psychology and a cosmic factor on."""
+    from data import YEAR
+
+    return _single(YEAR, influences=True, stop_pct=0.02, target_pct=0.04)
+
+
+def _sweep(workers: int) -> dict[str, Any]:
+    from omega.backtest.sweep.goal import goals_of
+    from omega.backtest.sweep.job import Job
+    from omega.backtest.sweep.plan import Plan
+    from omega.backtest.sweep.run import sweep
+    from omega.backtest.sweep.space import space_of
+    from omega.backtest.types import Costs
+
+    entry, _ = _entry()
+    market = _market()
+    space = space_of(entry.params, ["fast=5:32:3", "slow=40:230:10"], {})
+    job = Job("ema_cross", {"stop_pct": 0.0}, _rules(), Costs(), 10_000.0)
+    reports = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(3):
+            plan = Plan(
+                f"bench-{number}", f"sqlite:///{folder}/s.db", job, space, "grid", 0, 0, goals_of(["sharpe"]),
+                workers=workers,
+            )  # fmt: skip
+            reports.append(sweep(plan, market))
+    best = max(reports, key=lambda report: report.per_second)
+    return {
+        "combos": best.ran,
+        "combos_s": round(best.per_second, 1),
+        "combos_core_s": round(best.per_core_second, 1),
+        "workers": workers,
+        "worker_peak_rss_mb": round(best.peak_rss_mb, 1),
+        "modes": list(best.modes),
+    }
+
+
+def j3() -> dict[str, Any]:
+    """Time the sweep of 200 pairs with every figure of the walk on one core."""
+    return _sweep(1)
+
+
+def j3_two() -> dict[str, Any]:
+    """Time the same on two worker processes."""
+    return _sweep(2)
+
+
+def bars() -> dict[str, Any]:
+    """Time J2 over 1e5, 1e6 and 1e7 bars."""
+    return {f"{count:,}": _single(count, stop_pct=0.02, target_pct=0.04) for count in (100_000, 1_000_000, 10_000_000)}
+
+
+def symbols() -> dict[str, Any]:
+    """Time J2 over 1 to 50 symbols of 1e5 bars each, one equity."""
+    from omega.backtest.run import backtest
+
+    entry, params = _entry(stop_pct=0.02, target_pct=0.04, sizing="risk")
+    found = {}
+    for count in (1, 5, 10, 50):
+        markets = [_market(100_000, f"S{number}") for number in range(count)]
+        seconds, _ = _timed(lambda markets=markets: backtest(entry, params, markets), 3)
+        found[str(count)] = _rate(100_000 * count, seconds)
+    return found
+
+
+def _first(cache: str) -> float:
+    code = (
+        "import sys; sys.path[:0] = [{bench!r}, {root!r}]\n"
+        "import kernel\nfrom omega.backtest.run import backtest\n"
+        "entry, params = kernel._entry(stop_pct=0.02, target_pct=0.04)\n"
+        "print(backtest(entry, params, kernel._market(), rules=kernel._rules()).final_equity)\n"
+    ).format(bench=str(ROOT / "bench"), root=str(ROOT))
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "NUMBA_CACHE_DIR": cache}
+    )
+    return round(time.perf_counter() - began, 3)
+
+
+def cold() -> dict[str, Any]:
+    """Time a new process to its first result without any compiled code."""
+    with tempfile.TemporaryDirectory() as cache:
+        return {"seconds": _first(cache)}
+
+
+def warm() -> dict[str, Any]:
+    """Time a new process to its first result with compiled code on the disk."""
+    with tempfile.TemporaryDirectory() as cache:
+        _first(cache)
+        return {"seconds": min(_first(cache) for _ in range(3))}
+
+
+JOBS = {job.__name__: job for job in (limit, j1, j2, influences, j3, j3_two, bars, symbols, cold, warm)}
+
+
+def alone(name: str) -> dict[str, Any]:
+    """Run one job in a process of its own and return what it found, with the memory it took."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), "--job", name], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if done.returncode != 0:
+        return {"failed": done.stderr.strip().split("\n")[-1]}
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(jobs: tuple[str, ...] = NEEDED) -> dict[str, Any]:
+    """Run the jobs one after another, the bare loop among them, and set each beside the bare loop next to it."""
+    from data import source
+
+    found: dict[str, Any] = {"data": source()[1], "load": os.getloadavg()[0]}
+    bare: list[dict[str, Any]] = []
+    for name in jobs:
+        print(f"  {name} ...", file=sys.stderr, flush=True)
+        made = alone(name)
+        if name == "limit":
+            bare.append(made)
+            found["limit"] = made
+            continue
+        for loop, key in (("J1 + curve", "j1"), ("J2 + curve + trades", "j2"), ("J2 + curve + trades", "influences")):
+            if name == key and bare and "m_bars_s" in made and loop in bare[-1]:
+                made["limit_over_ours"] = round(bare[-1][loop]["m_bars_s"] / made["m_bars_s"], 2)
+        found[name] = made
+    one, two = found.get("j3", {}), found.get("j3_two", {})
+    if one.get("combos_s") and two.get("combos_s"):
+        found["two cores over one"] = round(two["combos_s"] / one["combos_s"], 2)
+    plain, moved = found.get("j2", {}), found.get("influences", {})
+    if plain.get("ms") and moved.get("ms"):
+        found["influences over plain"] = round(moved["ms"] / plain["ms"], 2)
+    return found
+
+
+def main() -> None:
+    """Print one job's result, or everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--job", choices=tuple(JOBS), help="one job, in this process")
+    parser.add_argument("--only", help="jobs, comma separated, each in a process of its own")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    options = parser.parse_args()
+    if options.job:
+        from omega.backtest.sweep.worker import peak_rss_mb
+
+        print(json.dumps(JOBS[options.job]() | {"peak_rss_mb": round(peak_rss_mb(), 1)}))
+        return
+    found = measure(tuple(options.only.split(",")) if options.only else NEEDED)
+    print(json.dumps(found) if options.json else json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,401 @@
+"""`omega backtest`: one bot or strategy over recorded history; figures, a page, a picture and the list of trades."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from omega.errors import ConfigError, EnvironmentFault
+
+if TYPE_CHECKING:
+    from omega.backtest.checks.subjects import Subject
+    from omega.backtest.influences import Influences
+    from omega.backtest.types import Costs, Market, Result
+    from omega.config import Settings
+    from omega.engine.decision import Settings as Rules
+
+EXAMPLES = """
+**Examples**
+
+`omega backtest ema_cross` · a strategy on the candles that the project carries
+
+`omega backtest fib-btc --report out.html --png out.png` · a configured bot, a page to read and a picture to post
+
+`omega backtest ema_cross --data BTCUSDT-1m.parquet --from 2022-01-01 --to 2023-01-01 --json` · a year of your own file
+
+`omega backtest ema_cross --symbol BTC-USDT.P,ETH-USDT.P --set fast=8 --set slow=34` · two markets, one equity
+
+`omega backtest trend-eth --timeframe 15m --psychology strategic --cosmic only_moon_phase --trades trades.parquet`
+"""
+CAPITAL = 10_000.0
+PATIENCE_S = 1.0
+"""Work that takes longer says what it is doing, on stderr and on a terminal alone."""
+_REHEARSAL_BARS = 256
+_FEW_TRIALS = 5
+_DAYS = 365
+_TABLES = (".parquet", ".csv")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the options say about one run."""
+
+    symbol: str
+    timeframe: str
+    data: str
+    since: str
+    until: str
+    values: tuple[str, ...]
+    capital: float | None
+    fees: float
+    slippage: float
+    funding: str
+    cosmic: str
+    psychology: str
+    sizing: str
+    leverage: int
+    risk: float
+
+
+def backtest(
+    bot: Annotated[str, typer.Argument(help="A configured bot (config/bots) or a strategy's name.")],
+    symbol: Annotated[
+        str, typer.Option(help="What to trade, comma separated for a portfolio; default: the bot's own.")
+    ] = "",
+    timeframe: Annotated[str, typer.Option(help="Bars, as in 1m, 15m, 4h; made of lower ones where needed.")] = "",
+    data: Annotated[
+        str, typer.Option(help="Candle file (Parquet, CSV), folder or lake; default: what the project carries.")
+    ] = "",
+    since: Annotated[str, typer.Option("--from", help="First bar, ISO 8601 UTC.")] = "",
+    until: Annotated[str, typer.Option("--to", help="End, ISO 8601 UTC; this instant is left out.")] = "",
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
+    ] = None,
+    capital: Annotated[
+        float | None, typer.Option(help="Money to begin with; default: the bot's own, 10,000 for a strategy.")
+    ] = None,
+    fees: Annotated[float, typer.Option(help="Fee of a fill, a fraction: 0.0006 is 0.06 %.")] = 0.0006,
+    slippage: Annotated[float, typer.Option(help="How much worse than the open a fill is, a fraction.")] = 0.0,
+    funding: Annotated[str, typer.Option(help="File or folder with SYMBOL-8h.csv; default: no funding.")] = "",
+    cosmic: Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file; default: off.")] = "off",
+    psychology: Annotated[str, typer.Option(help="Trader profile or a file; default: off.")] = "off",
+    sizing: Annotated[
+        str, typer.Option(help="`risk`, `full` or `all_in`; default: what the strategy says, else by risk.")
+    ] = "",
+    leverage: Annotated[int, typer.Option(min=0, help="Highest leverage; 0 = trading.max_leverage.")] = 0,
+    risk: Annotated[float, typer.Option(min=0.0, help="% of the equity lost at the stop; 0 = runner.risk_pct.")] = 0.0,
+    report: Annotated[str, typer.Option(help="Write the report to this HTML file.")] = "",
+    png: Annotated[str, typer.Option(help="Write the main chart to this PNG file.")] = "",
+    trades: Annotated[str, typer.Option(help="Write every trade to this Parquet or CSV file.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Trade a bot over recorded history by the rules of the farm, and say what came of it.
+
+    A decision at the close of a bar fills at the next open; stops and targets fill inside bars. Every run is kept in
+    the trial ledger, because a figure means less the more often one has tried.
+    """
+    asked = _Asked(
+        symbol, timeframe, data, since, until, tuple(values or ()), capital, fees, slippage, funding, cosmic,
+        psychology, sizing, leverage, risk,
+    )  # fmt: skip
+    _check_names(report, png, trades)
+    from omega.backtest.metrics import holding, metrics
+    from omega.backtest.report.cautions import cautions
+    from omega.config.loader import load
+
+    settings = load().settings
+    subject = _subject(settings, bot)
+    with _patience("reading the candles") as say:
+        markets = _markets(settings, subject, asked)
+        say("running the back-test; the first one on a machine compiles the kernel")
+        result, load_s = _run(settings, subject, markets, asked, named=bot == subject.name)
+        figures = metrics(result, holding(markets, result))
+        luck = _keep_trial(result, figures, asked)
+        doubts = cautions(result, figures) + (luck.words() if figures["roi"] > 0.0 else [])
+        say("writing the files")
+        files = _write(result, markets, doubts, report=report, png=png, trades=trades)
+    outcome = _outcome(subject, result, figures) | {
+        "load_s": round(load_s, 4),
+        "trials": luck.trials,
+        "deflated_sharpe": luck.deflated,
+        "cautions": doubts,
+        "files": files,
+    }
+    if as_json:
+        print(json.dumps(outcome, indent=2, allow_nan=False, default=str))
+    else:
+        from omega.backtest.report.console import show
+
+        show(result, figures, doubts, trials=luck.trials, files=files)
+
+
+def _check_names(report: str, png: str, trades: str) -> None:
+    """Refuse a wrong file name before the work, not after it."""
+    wanted = {"--report": (report, (".html", ".htm")), "--png": (png, (".png",)), "--trades": (trades, _TABLES)}
+    for option, (name, endings) in wanted.items():
+        if name and Path(name).suffix.lower() not in endings:
+            raise ConfigError(f"{option} {name}: the name must end in {' or '.join(endings)}")
+        if name and Path(name).is_dir():
+            raise ConfigError(f"{option} {name} is a directory; name a file in it")
+
+
+def _subject(settings: Settings, bot: str) -> Subject:
+    from omega.backtest.checks.subjects import subjects
+
+    found = subjects(settings, bot, trading=True)
+    if len(found) != 1:
+        raise ConfigError(f"{bot!r} names {len(found)} bots; a back-test runs one of them")
+    return found[0]
+
+
+def _markets(settings: Settings, subject: Subject, asked: _Asked) -> list[Market]:
+    from omega.backtest.checks.farm_run import candles_of, venue_name
+    from omega.config.loader import project_config
+    from omega.storage.lake.read import read_market
+
+    source = Path(asked.data) if asked.data else project_config().parent / "data"
+    one_file = source.is_file()
+    names = [name.strip() for name in asked.symbol.split(",") if name.strip()]
+    if not names:
+        names = [""] if one_file else [subject.plan.symbol]
+    if one_file and len(names) > 1:
+        raise ConfigError(f"{source} holds one market, {len(names)} were asked for; name a folder or a lake")
+    timeframe = asked.timeframe or subject.plan.timeframe or ("" if one_file else settings.trading.timeframe)
+    found = []
+    for name in names:
+        place = source if one_file else candles_of(source, name)
+        market = read_market(
+            place,
+            venue_name(name),
+            timeframe,
+            asked.since or None,
+            asked.until or None,
+            funding=asked.funding or None,
+        )
+        found.append(replace(market, symbol=name) if name else market)
+    return found
+
+
+def _run(
+    settings: Settings, subject: Subject, markets: Sequence[Market], asked: _Asked, *, named: bool
+) -> tuple[Result, float]:
+    """Run it, and return also the seconds that loading the compiled kernel took: they are no part of the run."""
+    from omega.backtest.run import backtest as over_history
+
+    params, rules, costs = _params(subject, asked.values), _rules(settings, asked), _costs(asked)
+    capital = asked.capital
+    if capital is None:
+        capital = float(subject.plan.capital or settings.trading.capital) if named else CAPITAL
+    influences = _influences(asked, markets)
+
+    def run(over: Sequence[Market]) -> Result:
+        return over_history(
+            subject.entry, params, over, capital=capital, rules=rules, costs=costs, influences=influences
+        )
+
+    began = time.perf_counter()
+    run([replace(market, bars=market.bars.prefix(_REHEARSAL_BARS)) for market in markets])
+    loaded = time.perf_counter()
+    return run(markets), loaded - began
+
+
+def _params(subject: Subject, values: Sequence[str]) -> object:
+    from omega.plugins import parse_params
+
+    given: dict[str, object] = dict(subject.plan.params)
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {text!r} is no KEY=VALUE; write it as in --set fast=8")
+        given[key.strip()] = value.strip()
+    try:
+        return parse_params(subject.entry.params, given)
+    except ConfigError as error:
+        raise ConfigError(f"{subject.entry.name}: {error}") from None
+
+
+def _rules(settings: Settings, asked: _Asked) -> Rules:
+    from omega.backtest.run import RULES
+    from omega.engine.decision import Sizing
+
+    risk = asked.risk or settings.runner.risk_pct
+    rules = replace(RULES, risk=risk / 100.0, max_leverage=asked.leverage or settings.trading.max_leverage)
+    if not asked.sizing:
+        return rules
+    try:
+        return replace(rules, sizing=Sizing(asked.sizing))
+    except ValueError:
+        raise ConfigError(f"--sizing {asked.sizing!r} is none of {', '.join(Sizing)}") from None
+
+
+def _costs(asked: _Asked) -> Costs:
+    from omega.backtest.types import Costs
+
+    return Costs(taker=asked.fees, slippage=asked.slippage)
+
+
+def _influences(asked: _Asked, markets: Sequence[Market]) -> Influences | None:
+    if asked.cosmic == "off" and asked.psychology == "off":
+        return None
+    import numpy as np
+
+    from omega.backtest.influences import load_influences
+
+    every = [market.bars.ts for market in markets]
+    axis = every[0] if len(every) == 1 else np.unique(np.concatenate(every))
+    return load_influences(asked.psychology, asked.cosmic, axis, timeframe_ns=markets[0].timeframe_ns)
+
+
+def _write(
+    result: Result, markets: Sequence[Market], doubts: Sequence[str], *, report: str, png: str, trades: str
+) -> dict[str, str]:
+    if trades:
+        from omega.backtest.report.listing import write_trades
+
+        write_trades(Path(trades), result)
+    if report:
+        from omega.backtest.report.page import write_html
+
+        write_html(Path(report), result, markets, command=_command(), whole_list=trades, doubts=doubts)
+    if png:
+        from omega.backtest.report.picture import write_png
+
+        write_png(Path(png), result, markets)
+    return {kind: name for kind, name in {"report": report, "png": png, "trades": trades}.items() if name}
+
+
+def _command() -> str:
+    return shlex.join(["omega", *sys.argv[1:]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Luck:
+    """How often the strategy was tried, and what is left of its Sharpe ratio after so many tries.
+
+    Units: deflated is a probability. Both are None when the ledger could not be written.
+    """
+
+    trials: int | None = None
+    deflated: float | None = None
+
+    def words(self) -> list[str]:
+        """Return the caution that many trials call for, none for the first ones."""
+        from omega.backtest.report.words import percent
+
+        if self.trials is None or self.deflated is None or self.trials < _FEW_TRIALS:
+            return []
+        chance = percent(self.deflated)
+        return [
+            f"One of {self.trials} trials of this strategy: after so many, the chance that it is no luck is {chance}."
+        ]
+
+
+def _keep_trial(result: Result, figures: dict[str, float], asked: _Asked) -> _Luck:
+    """Write the run to the trial ledger, and judge its Sharpe ratio by every trial that the strategy ever had.
+
+    A ledger that cannot be written does not take the result from whoever waited for it; it is said on stderr.
+    """
+    from omega.backtest.metrics import as_json
+    from omega.research.trials import TrialKind, TrialLedger
+
+    chosen = {
+        **result.params,
+        "timeframe_ns": result.timeframe_ns,
+        "fees": asked.fees,
+        "slippage": asked.slippage,
+        "funding": bool(asked.funding),
+        "cosmic": asked.cosmic,
+        "psychology": asked.psychology,
+        "rules": result.settings.get("rules", {}),
+    }
+    try:
+        with TrialLedger() as ledger:
+            ledger.record(
+                result.strategy, chosen, result.data_hash, as_json(figures), TrialKind.BACKTEST, time.time_ns()
+            )
+            count, others = ledger.count(result.strategy), ledger.sharpes(result.strategy)
+    except EnvironmentFault as error:
+        print(f"warning: this trial was not counted: {error}", file=sys.stderr)
+        return _Luck()
+    return _Luck(count, _deflated(result, count, others))
+
+
+def _deflated(result: Result, count: int, others: Sequence[float]) -> float | None:
+    """Return the deflated Sharpe ratio of the daily returns, None where there is no variance to judge by."""
+    import numpy as np
+
+    from omega.backtest.metrics import daily_returns, probabilistic_sharpe
+    from omega.research.statistics.sharpe import expected_maximum
+
+    daily = daily_returns(result.ts, result.equity, result.capital)
+    spread = float(np.var(np.array(others), ddof=1)) / _DAYS if len(others) > 1 else 0.0
+    found = probabilistic_sharpe(daily, expected_maximum(count, spread))
+    return found if np.isfinite(found) else None
+
+
+def _outcome(subject: Subject, result: Result, figures: dict[str, float]) -> dict[str, Any]:
+    from omega.backtest.metrics import as_json
+    from omega.backtest.report.words import timeframe
+    from omega.domain.time import iso
+
+    return {
+        "bot": subject.name,
+        "strategy": result.strategy,
+        "symbols": list(result.symbols),
+        "timeframe": timeframe(result.timeframe_ns),
+        "from": iso(int(result.ts[0])),
+        "to": iso(int(result.ts[-1])),
+        "params": dict(result.params),
+        "bars": result.bars,
+        "trades": int(figures["trades"]),
+        "capital": result.capital,
+        "final_equity": result.final_equity,
+        "elapsed_s": result.elapsed_s,
+        "bars_per_s": round(result.bars_per_s),
+        "data_hash": result.data_hash,
+        "metrics": as_json(figures),
+        "settings": _plain(result.settings),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return nested settings as JSON values."""
+    if hasattr(value, "items"):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+@contextmanager
+def _patience(first: str) -> Iterator[Callable[[str], None]]:
+    """Show what is being done, once it takes longer than people like to wait; nothing where nobody looks."""
+    now = first
+    if not sys.stderr.isatty():
+        yield lambda _text: None
+        return
+    from rich.console import Console
+
+    status = Console(stderr=True).status(now)
+    timer = threading.Timer(PATIENCE_S, status.start)
+    timer.daemon = True
+
+    def say(text: str) -> None:
+        status.update(text)
+
+    timer.start()
+    try:
+        yield say
+    finally:
+        timer.cancel()
+        status.stop()

@@ -1,0 +1,250 @@
+"""One bot as a pure fold: what it sees goes in, decisions and intents come out. No bus, no clock.
+
+Called by the runner's service as things happen, and by the replay with what a session has recorded.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from decimal import Decimal
+
+from omega.bus import DecisionMade, FundingPaid
+from omega.domain import (
+    Action,
+    Bar,
+    Decision,
+    Fill,
+    Instrument,
+    Intent,
+    Mode,
+    OrderState,
+    Reading,
+    Side,
+    intent_id,
+    timeframe_ns,
+)
+from omega.engine import AccountBook, BarWindow, Book, decide
+from omega.engine.stages import PsychologyStage
+from omega.errors import ConfigError, CorruptData, InvariantBroken
+from omega.plugins import parse_params, strategies
+from services.runner.account import account_book
+from services.runner.charter import Charter
+from services.runner.intents import intents_of
+from services.runner.seen import (
+    NOTHING,
+    Again,
+    Changed,
+    Closed,
+    Done,
+    Filled,
+    Flattened,
+    Funded,
+    History,
+    Ordered,
+    Passed,
+    Polled,
+    Read,
+    Seen,
+    Told,
+)
+from services.runner.sky import Hours, hour_of
+from services.runner.state import BotState, Order
+
+ZERO = Decimal(0)
+_TAKEN = frozenset({OrderState.WORKING, OrderState.FILLED})
+"""What the venue has taken counts as an order."""
+_FIRST_BY_HAND = 1_000
+"""Sequence numbers of intents that people asked for lie above those of decisions."""
+
+
+class Bot:
+    """One bot: its window, its book and what people told it. The same things seen in the same order give the same.
+
+    Attributes:
+        charter: what it is told to be.
+        instrument: steps and rates of what it trades; None until the gateway has published them.
+        state: its memory over restarts.
+        window: the newest bars.
+        account: the account of all bots, for reports.
+        last: the newest decision.
+    """
+
+    def __init__(self, charter: Charter, instrument: Instrument | None = None, state: BotState | None = None) -> None:
+        """Make a bot with an empty window.
+
+        Raises:
+            ConfigError: there is no such strategy, a parameter is wrong, or the window is too short for its warm-up.
+        """
+        strategies.discover()
+        self.strategy = strategies.get(charter.strategy)
+        self.instrument = instrument
+        self.state = state or BotState.load(None, charter.capital)
+        self.window = BarWindow(charter.window)
+        self.account = AccountBook(balance=0.0)
+        self._hours = Hours()
+        self.last: Decision | None = None
+        self._newest: Bar | None = None
+        self._take_charter(charter)
+        need = self.strategy.warmup(self.params)
+        if need >= charter.window:
+            raise ConfigError(f"{charter.bot} needs {need} bars of warm-up; raise runner.window above {charter.window}")
+
+    @property
+    def position(self) -> Decimal:
+        """The signed position in base units."""
+        return self.state.portfolio.position.size
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """The readings that a decision on the newest bar goes by, by name of the factor."""
+        return self._hours.at(hour_of(self.window.last_ts_ns + self._bar_ns)) if self.charter.factors else ()
+
+    @property
+    def emotion(self) -> str:
+        """The trader's state of mind, empty where psychology is off."""
+        stage = self.rules.psychology
+        return stage.emotion.name.lower() if isinstance(stage, PsychologyStage) else ""
+
+    def check(self, bar: Bar) -> None:
+        """Refuse a bar that cannot be folded.
+
+        Raises:
+            CorruptData: it is unsound, or no newer than the newest bar of the window.
+        """
+        bar.checked()
+        if bar.ts_ns <= self.window.last_ts_ns:
+            raise CorruptData(
+                f"bar at {bar.ts_ns} is no newer than the one at {self.window.last_ts_ns}; it is not used"
+            )
+
+    def take(self, seen: Seen) -> Done:  # noqa: C901, PLR0912 - one row a thing that can be seen
+        """Fold one thing and return what is to be done about it.
+
+        Raises:
+            CorruptData: a bar is unsound or no newer than the window; nothing has changed.
+        """
+        match seen:
+            case Closed(bar=bar, entries=entries):
+                self._append(bar)
+                return self._decide(entries=entries)
+            case History(bar=bar):
+                self._append(bar)
+                self._mark(bar)
+            case Again(entries=entries):
+                return self._decide(entries=entries)
+            case Filled(fill=fill, entry_id=entry_id):
+                self._book(fill)
+                self.state.read = entry_id
+            case Funded(paid=paid, entry_id=entry_id):
+                self._book(paid)
+                self.state.read = entry_id
+            case Ordered(event=event, entry_id=entry_id):
+                self.state.read = entry_id
+                if event.state in _TAKEN:
+                    self.state.orders.add(event.client_id)
+            case Passed(entry_id=entry_id):
+                self.state.read = entry_id
+            case Read(reading=reading):
+                self._hours.take(reading)
+            case Polled(status=status):
+                self.account = account_book(status, self.account)
+            case Told(order=order):
+                self.state.order = order
+            case Flattened():
+                return self._flatten(seen)
+            case Changed(charter=charter):
+                self._take_charter(charter)
+        return NOTHING
+
+    def _take_charter(self, charter: Charter) -> None:
+        self.params: object = parse_params(self.strategy.params, dict(charter.params))
+        self.charter = charter
+        self.seat = charter.seat
+        self._bar_ns = timeframe_ns(charter.timeframe)
+        self.state.temper.become(charter.psychology, charter.profile)
+        self.rules = charter.rules(self.instrument, self.state.temper.mind)
+
+    def _append(self, bar: Bar) -> None:
+        self.window.append(bar)
+        self._newest = bar
+
+    def _mark(self, bar: Bar) -> Book:
+        """Value the book at a bar's close, once: holding time counts bars, not how often one was looked at."""
+        if bar.ts_ns <= self.state.marked_ns:
+            return self.state.portfolio.book()
+        book = self.state.mark(bar)
+        if self.state.trips.ended:
+            self._react(book.drawdown)
+        return book
+
+    def _react(self, drawdown: float) -> None:
+        """Let the trader's mind react to the round trips that have ended, before the decision of the bar."""
+        stage = self.rules.psychology
+        if isinstance(stage, PsychologyStage):
+            for trip in self.state.trips.ended:
+                stage = self.state.temper.react(stage, trip, drawdown=drawdown, bar_ns=self._bar_ns)
+            self.rules = replace(self.rules, psychology=stage)
+        self.state.trips.ended.clear()
+
+    def _book(self, event: Fill | FundingPaid) -> None:
+        if event.symbol != self.seat.symbol:
+            return
+        if isinstance(event, Fill):
+            self.state.fill(event)
+        else:
+            self.state.fund(event.amount)
+
+    def _decide(self, *, entries: bool) -> Done:
+        newest = self._newest
+        if newest is None:
+            raise InvariantBroken(f"{self.charter.bot} was asked to decide before it saw a bar")
+        book, bars = self._mark(newest), self.window.bars()
+        decision = decide(self.strategy, self.params, bars, book, self.rules, self.readings)
+        intents = self._intents(decision, entries=entries)
+        report = dict(self.strategy.report(bars, self.account, self.params)) if self.strategy.report else {}
+        self.last = decision
+        made = DecisionMade(
+            bot=self.charter.bot,
+            strategy=self.strategy.name,
+            mode=self.charter.mode,
+            symbol=self.seat.symbol,
+            timeframe=self.charter.timeframe,
+            decision=decision,
+            intents=tuple([intent.intent_id for intent in intents]),
+            position=self.position,
+            report=report,
+        )
+        return Done(intents, made)
+
+    def _intents(self, decision: Decision, *, entries: bool) -> tuple[Intent, ...]:
+        """Return what may be sent: exits always, entries only when nothing speaks against them."""
+        shadow = self.charter.mode is Mode.SHADOW
+        if self.strategy.read_only or shadow or not decision.acts or self.instrument is None:
+            return ()
+        formed = intents_of(decision, self.seat, self.instrument, self.position)
+        if entries and self.state.order is Order.TRADE:
+            return formed
+        return tuple(intent for intent in formed if intent.reduces)
+
+    def _flatten(self, wish: Flattened) -> Done:
+        """Close the whole position with one intent; nothing is entered from now on."""
+        self.state.order = Order.PAUSE
+        if not self.position:
+            return NOTHING
+        bar_ts_ns, newest = self.window.last_ts_ns, self._newest
+        sequence = _FIRST_BY_HAND + zlib.crc32(wish.command_id.encode())
+        intent = Intent(
+            intent_id=intent_id(self.seat.bot, bar_ts_ns, sequence),
+            bot=self.seat.bot,
+            venue=self.seat.venue,
+            account=self.seat.account,
+            symbol=self.seat.symbol,
+            action=Action.FLATTEN,
+            side=Side.SELL if self.position > 0 else Side.BUY,
+            size=abs(self.position),
+            bar_ts_ns=bar_ts_ns,
+            ref_price=self.instrument.price(newest.close) if self.instrument and newest else ZERO,
+            reason=f"flatten by {wish.actor}",
+        )
+        return Done((intent,))

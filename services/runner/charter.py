@@ -1,0 +1,144 @@
+"""What a bot is told to be: strategy, parameters, seat and limits, read from the settings. Made by the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from omega.backtest.presets import OFF, Preset, load_preset, load_profile
+from omega.config import Bot, Settings
+from omega.domain import AccountName, BotName, Instrument, Mode, Symbol, VenueName, timeframe_ns
+from omega.engine import Settings as Rules
+from omega.engine.conditions import BY_TIME
+from omega.engine.cosmic import Application, factor_weights
+from omega.engine.decision import Interceptor, identity
+from omega.engine.profile import Mind, Profile
+from omega.engine.stages import CosmicStage, PsychologyStage
+from omega.errors import ConfigError
+from services.runner.intents import Seat
+from services.runner.sky import HourlySky
+
+
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """Everything of the settings that a decision depends on.
+
+    What tempers decisions is here by its values, not by its name alone: a session replays whatever the files say today.
+
+    Units: capital and max_notional in quote currency; window in bars; risk a fraction of the equity; max_leverage a
+        multiple; factors are the cosmic ones whose readings the bot looks at.
+    """
+
+    bot: str
+    strategy: str
+    params: Mapping[str, Any]
+    mode: Mode
+    venue: str
+    account: str
+    symbol: str
+    timeframe: str
+    capital: Decimal
+    window: int
+    risk: float
+    max_leverage: int
+    max_notional: float
+    factors: tuple[str, ...] = ()
+    psychology: str = ""
+    profile: Profile | None = None
+    cosmic: str = ""
+    preset: Preset | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Charter:
+        """Read the charter of `settings.runner.bot`.
+
+        Raises:
+            ConfigError: no such bot is configured, or there is no such profile or preset, or it may not run live.
+        """
+        bot, trading = settings.runner.bot, settings.trading
+        if bot not in settings.bots:
+            known = ", ".join(sorted(settings.bots)) or "none"
+            raise ConfigError(
+                f"runner.bot is {bot!r}, which is no configured bot (known: {known}); set OMEGA_RUNNER__BOT"
+            )
+        plan = settings.bots[bot]
+        mode = plan.mode or trading.mode
+        profile, preset = _profile(bot, plan, mode), _preset(plan, mode, settings)
+        return cls(
+            bot=bot,
+            strategy=plan.strategy,
+            params=dict(plan.params),
+            mode=mode,
+            venue=trading.venue,
+            account=trading.account,
+            symbol=plan.symbol,
+            timeframe=plan.timeframe or trading.timeframe,
+            capital=plan.capital or trading.capital,
+            window=settings.runner.window,
+            risk=settings.runner.risk_pct / 100,
+            max_leverage=trading.max_leverage,
+            max_notional=float(trading.max_order_notional),
+            factors=() if preset is None else tuple([name for name, _ in preset.weights if name not in BY_TIME]),
+            psychology="" if profile is None else plan.psychology,
+            profile=profile,
+            cosmic=plan.cosmic,
+            preset=preset,
+        )
+
+    @property
+    def seat(self) -> Seat:
+        """Where the bot sits."""
+        return Seat(BotName(self.bot), VenueName(self.venue), AccountName(self.account), Symbol(self.symbol))
+
+    @property
+    def clamped(self) -> bool:
+        """Whether what tempers decisions may only shrink risk: in live mode, and where the preset says so."""
+        return self.mode is Mode.LIVE or (self.preset is not None and self.preset.application.live)
+
+    def rules(self, instrument: Instrument | None, mind: Mind) -> Rules:
+        """Return the rules around the strategy for a state of mind; rates of the instrument once it is known."""
+        rules = Rules(
+            risk=self.risk,
+            max_leverage=self.max_leverage,
+            max_notional=self.max_notional,
+            live=self.mode is Mode.LIVE,
+            psychology=self._psychology(mind),
+            cosmic=self._cosmic(),
+        )
+        if instrument is None:
+            return rules
+        return replace(rules, maintenance=float(instrument.maintenance), taker=float(instrument.taker_fee))
+
+    def _psychology(self, mind: Mind) -> Interceptor:
+        return identity if self.profile is None else PsychologyStage(self.profile.traits(), mind, self.clamped)
+
+    def _cosmic(self) -> Interceptor:
+        if self.preset is None:
+            return identity
+        application = replace(self.preset.application, live=self.clamped)
+        place = (self.preset.latitude, self.preset.longitude)
+        return HourlySky(CosmicStage(dict(self.preset.weights), application, timeframe_ns(self.timeframe), *place))
+
+
+def _profile(bot: str, plan: Bot, mode: Mode) -> Profile | None:
+    profile = load_profile(plan.psychology or OFF)
+    if profile is not None and profile.simulation_only and mode is Mode.LIVE:
+        raise ConfigError(
+            f"bots.{bot}.psychology: {plan.psychology!r} is for simulation alone; choose another one in live mode"
+        )
+    return profile
+
+
+def _preset(plan: Bot, mode: Mode, settings: Settings) -> Preset | None:
+    """Return the preset of a bot; one that names none goes by the farm's own factors and their master switch."""
+    cosmic, live = settings.cosmic, mode is Mode.LIVE
+    if plan.cosmic:
+        return load_preset(plan.cosmic, live=live, known=cosmic.factors)
+    factors = {name: {"enabled": one.enabled, "weight": one.weight} for name, one in cosmic.factors.items()}
+    weights = factor_weights({"enabled": cosmic.enabled, **factors})
+    if not weights:
+        return None
+    place = cosmic.place
+    return Preset(tuple(sorted(weights.items())), Application(live=live), place.latitude, place.longitude)

@@ -1,0 +1,64 @@
+"""The sky of the hour that has begun: which readings a decision goes by. Pure; called by the fold and the charter.
+
+History looks a factor up at the full hour at or before a bar's close. So does the fold: by that hour, never by what
+happened to arrive first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from omega.domain import Decision, Reading
+from omega.engine.decision import Context
+from omega.engine.stages import CosmicStage
+
+HOUR_NS: Final = 3_600_000_000_000
+
+
+def hour_of(at_ns: int) -> int:
+    """Return the full hour at or before an instant."""
+    return at_ns - at_ns % HOUR_NS
+
+
+class Hours:
+    """The readings of each factor by the full hour that they serve: the first one at or after their instant.
+
+    A reading of the hour itself is the newest that can serve it, so an order of arrival changes nothing once it is
+    there.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[int, Reading]] = {}
+
+    def take(self, reading: Reading) -> None:
+        """Keep a reading unless a newer one serves its hour."""
+        hour = hour_of(reading.as_of_ns + HOUR_NS - 1)
+        mine = self._kept.setdefault(reading.factor, {})
+        if hour not in mine or mine[hour].as_of_ns <= reading.as_of_ns:
+            mine[hour] = reading
+
+    def at(self, hour_ns: int) -> tuple[Reading, ...]:
+        """Return the newest reading of each factor that serves an hour or one before it, by name; forget older ones."""
+        found = []
+        for factor in sorted(self._kept):
+            mine = self._kept[factor]
+            serving = max((hour for hour in mine if hour <= hour_ns), default=None)
+            if serving is not None:
+                found.append(mine[serving])
+                self._kept[factor] = {hour: one for hour, one in mine.items() if hour >= serving}
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HourlySky:
+    """The cosmic stage under the sky of the full hour at or before the bar's close, as history looks it up."""
+
+    stage: CosmicStage
+
+    def __call__(self, decision: Decision, context: Context) -> Decision:
+        """Apply the influences of that hour to an entry."""
+        if not decision.side:
+            return decision
+        since_hour = (context.bar_ts_ns + self.stage.timeframe_ns) % HOUR_NS
+        return self.stage(decision, replace(context, bar_ts_ns=context.bar_ts_ns - since_hour))

@@ -1,0 +1,121 @@
+"""A trial of a sweep is the back-test of its combination, bit for bit, whichever way it was run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from omega.backtest.run import RULES, backtest
+from omega.backtest.sweep.draws import Random
+from omega.backtest.sweep.evaluate import PLAIN, SHARED, SPARSE, Evaluator, walked
+from omega.backtest.sweep.figures import FIGURES
+from omega.backtest.sweep.job import Job, Stretch, Task
+from omega.backtest.sweep.space import space_of
+from omega.backtest.sweep.study import WHOLE
+from omega.backtest.types import Costs, Market, Steps
+from omega.engine.decision import Settings, Sizing
+from omega.plugins import parse_params, strategies
+
+TRADING = ("ema_cross", "ccxt_trend", "strategic_fibonacci")
+ALL_IN = replace(RULES, sizing=Sizing.ALL_IN)
+TRAILED = replace(RULES, trail=0.004, time_limit=300, flip=True)
+STEPS = Steps(price_step=0.1, size_step=0.001, min_size=0.001, min_notional=5.0)
+
+
+def _tasks(name: str, count: int, *stretches: Stretch) -> list[Task]:
+    strategies.discover()
+    space = space_of(strategies.get(name).params, [], {})
+    drawn = Random(space, count, seed=11).take(range(count))
+    return [Task(i, params, stretches or (Stretch(WHOLE),)) for i, params in enumerate(drawn)]
+
+
+def _job(name: str, rules: Settings, **more: Any) -> Job:
+    return Job(name, {}, rules, Costs(slippage=0.0001), 10_000.0, **more)
+
+
+def _equal(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+@pytest.mark.req("4.91")
+@pytest.mark.parametrize("name", TRADING)
+@pytest.mark.parametrize("rules", [RULES, ALL_IN, TRAILED], ids=["risk", "all-in", "trailed"])
+def test_sweep_trial_equals_the_backtest_to_the_last_bit(name: str, rules: Settings, market: Market) -> None:
+    stepped = replace(market, steps=STEPS)
+    evaluator = Evaluator(_job(name, rules), stepped)
+    entry = strategies.get(name)
+
+    outcomes = evaluator.evaluate(_tasks(name, 6))
+
+    assert evaluator.mode == SPARSE
+    for outcome in outcomes:
+        params = parse_params(entry.params, outcome.params)
+        single = walked(backtest(entry, params, stepped, rules=rules, costs=Costs(slippage=0.0001)))
+        assert {key for key in single if not _equal(single[key], outcome.metrics[key])} == set(), outcome.params
+
+
+@pytest.mark.parametrize("name", TRADING)
+def test_sweep_stretch_equals_a_backtest_that_was_warmed_up_before_it(name: str, market: Market) -> None:
+    """Signals of the whole history, walked over a part, are those of a process that began a warm-up before it."""
+    tasks = _tasks(name, 3, Stretch(0, 7000, 9500))
+
+    sparse = Evaluator(_job(name, RULES), market).evaluate(tasks)
+    whole = Evaluator(_job(name, RULES, whole=True), market).evaluate(tasks)
+
+    by_number = {outcome.number: outcome.metrics for outcome in whole}
+    for outcome in sparse:
+        other = by_number[outcome.number]
+        assert {key for key in FIGURES if not _equal(other[key], outcome.metrics[key])} == set()
+
+
+def test_sweep_with_influences_equals_the_backtest(market: Market) -> None:
+    from omega.backtest.influences import load_influences
+
+    job = _job("ema_cross", RULES, profile="strategic", preset="only_moon_phase")
+    entry = strategies.get("ema_cross")
+    influences = load_influences("strategic", "only_moon_phase", market.bars.ts, timeframe_ns=market.timeframe_ns)
+
+    [outcome] = Evaluator(job, market).evaluate([Task(0, {"fast": 8, "slow": 30}, (Stretch(WHOLE),))])
+
+    params = parse_params(entry.params, outcome.params)
+    single = walked(backtest(entry, params, market, costs=Costs(slippage=0.0001), influences=influences))
+    assert {key for key in single if not _equal(single[key], outcome.metrics[key])} == set()
+
+
+def test_sweep_gives_every_figure_when_an_objective_wants_it(market: Market) -> None:
+    evaluator = Evaluator(_job("ema_cross", RULES, whole=True), market)
+
+    [outcome] = evaluator.evaluate([Task(0, {"fast": 8}, (Stretch(WHOLE),))])
+
+    assert evaluator.mode == SHARED
+    assert {"ulcer", "var_95", *FIGURES} <= set(outcome.metrics)
+
+
+def test_sweep_runs_a_strategy_plainly_that_cannot_be_traced(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strategy that does something odd with its arrays gives the same figures, only slower."""
+    strategies.discover()
+    entry = strategies.get("ema_cross")
+
+    def odd(bars: Any, params: Any) -> Any:
+        if not isinstance(bars.close.strides, tuple) or type(bars.close).__name__ == "Column":
+            raise TypeError("I take arrays only")
+        return entry.signals(bars, params)
+
+    monkeypatch.setitem(strategies._entries, "ema_cross", replace(entry, signals=odd))
+    evaluator = Evaluator(_job("ema_cross", RULES), market)
+
+    [outcome] = evaluator.evaluate([Task(0, {"fast": 8}, (Stretch(WHOLE),))])
+
+    single = walked(backtest(entry, parse_params(entry.params, {"fast": 8}), market, costs=Costs(slippage=0.0001)))
+    assert evaluator.mode == PLAIN
+    assert outcome.metrics["final_equity"] == single["final_equity"]
+
+
+def test_sweep_keeps_the_refusal_of_a_combination(market: Market) -> None:
+    [outcome] = Evaluator(_job("ema_cross", RULES), market).evaluate([Task(4, {"fast": 1}, (Stretch(WHOLE),))])
+
+    assert "outside 2 to 100" in outcome.why
+    assert outcome.metrics == {}

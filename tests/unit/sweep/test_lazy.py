@@ -1,0 +1,118 @@
+"""Traced columns: the same numbers as arrays, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omega.backtest.sweep.lazy import Column, Planes, Untraceable
+from omega.backtest.sweep.lazy.nodes import Leaf
+
+RNG = np.random.default_rng(3)
+A, B = RNG.normal(size=20_000), RNG.normal(size=20_000)
+ROWS = np.array([0, 1, 17, 8191, 8192, 19_999])
+
+
+def _columns() -> tuple[Any, Any]:
+    return Column(Leaf(A, "a")), Column(Leaf(B, "b"))
+
+
+def _crossed(a: Any, b: Any) -> Any:
+    made = np.zeros_like(a, dtype=np.bool_)
+    above = a > b
+    made[1:] = above[1:] & ~above[:-1]
+    return made
+
+
+def _masked(a: Any, b: Any) -> Any:
+    made = np.zeros_like(a)
+    made[(a > b) & (b > 0.0)] = 1.0
+    made[a < -1.0] = -1.0
+    return made
+
+
+def _in_place(a: Any, b: Any) -> Any:
+    made = a * 2.0
+    made += b
+    made *= 0.5
+    return made
+
+
+EXPRESSIONS: list[Callable[[Any, Any], Any]] = [
+    lambda a, b: a + 2.0 * b,
+    lambda a, b: np.where(a > b, 1, np.where(b > 0.5, -1, 0)),
+    lambda a, b: np.maximum(a, b).astype(np.float32),
+    lambda a, b: np.where(~(a > b) | (b == 0.0), a, 0.0)[5:-3] * 2.0,
+    lambda a, b: (a - b)[1:] > (a - b)[:-1],
+    _crossed,
+    _masked,
+    _in_place,
+    lambda a, b: np.divide(a, b, out=np.zeros_like(a), where=np.abs(b) > 0.1),
+    lambda a, b: np.maximum.accumulate(np.where(a > b, a, -9.0)),
+    lambda a, b: a[np.argsort(b)],
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_column_gives_the_very_bits_of_the_array(expression: Callable[[Any, Any], Any]) -> None:
+    plain = expression(A, B)
+
+    traced = expression(*_columns())
+
+    assert np.array_equal(np.asarray(traced), plain)
+    assert np.asarray(traced).dtype == plain.dtype
+    again = expression(*_columns())
+    if isinstance(again, Column):
+        rows = ROWS[len(plain) > ROWS]
+        assert np.array_equal(again.node.at(rows), plain[rows])
+        assert np.array_equal(again.node.block(8000, 9000), plain[8000:9000])
+
+
+@pytest.mark.parametrize("expression", [_crossed, lambda a, b: (a > b) & (b > 0.0), lambda a, b: ~(a > b)])
+def test_planes_give_the_very_bits_of_the_array(expression: Callable[[Any, Any], Any]) -> None:
+    node = expression(*_columns()).node
+    planes = Planes()
+
+    planes.prepare([node])
+
+    assert np.array_equal(planes.of(node), expression(A, B))
+    assert planes.of(node) is planes.of(expression(*_columns()).node), "equal expressions share one plane"
+
+
+def test_column_refuses_a_change_behind_a_view() -> None:
+    a, _ = _columns()
+    made = a * 1.0
+    made[1:]
+
+    with pytest.raises(Untraceable):
+        made[0] = 5.0
+
+
+def test_column_refuses_a_change_through_a_view() -> None:
+    a, _ = _columns()
+    made = a * 1.0
+
+    with pytest.raises(Untraceable):
+        made[1:][0] = 5.0
+
+
+def test_column_takes_a_copy_of_an_array_that_the_strategy_may_change() -> None:
+    a, _ = _columns()
+    own = np.ones(len(A))
+
+    made = a + own
+    own[:] = 7.0
+
+    assert np.array_equal(np.asarray(made), A + 1.0)
+
+
+def test_column_hands_out_values_that_cannot_be_written() -> None:
+    a, _ = _columns()
+
+    with pytest.raises(ValueError, match="read-only"):
+        (a * 1.0).sort()
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(a * 1.0)[0] = 1.0
