@@ -162,6 +162,7 @@ def config_component(root: Path) -> dict[str, str]:
     Keys of a ConfigMap know no folders: bots/fib.yaml travels as bots.fib.yaml and is mounted back where it was.
     """
     paths = sorted(path.relative_to(root / "config") for path in (root / "config").rglob("*.yaml"))
+    paths = [path for path in paths if path.parts[0] != "experiments"]  # they are run by people, not by services
     keys = {".".join(path.parts): path for path in paths}
     volume = {
         "name": "config",

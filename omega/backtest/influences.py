@@ -103,8 +103,8 @@ class Influences:
 
 
 def load_influences(
-    profile: str,
-    preset: str,
+    profile: str | Profile,
+    preset: str | Preset,
     ts: I64,
     *,
     timeframe_ns: int = 0,
@@ -118,8 +118,8 @@ def load_influences(
     """Load a trader's profile and a cosmic preset for the bars of a history; "off" leaves either out.
 
     Args:
-        profile: a name under config/psychology, or a file.
-        preset: a name under config/cosmic_presets, `only_FACTOR`, or a file.
+        profile: a name under config/psychology, a file, or the profile itself.
+        preset: a name under config/cosmic_presets, `only_FACTOR`, a file, or the preset itself.
         ts: open times of the bars, (n,), ns UTC, rising.
         timeframe_ns: length of a bar; the smallest step between bars when absent.
         shift: hours by which the cosmic series is moved in a circle: a placebo.
@@ -132,13 +132,15 @@ def load_influences(
     Raises:
         ConfigError: a name is unknown, a file is unsound, there is no bar, or the profile may not run live.
     """
-    trader = load_profile(profile, config_dir=config_dir)
+    trader = profile if isinstance(profile, Profile) else load_profile(profile, config_dir=config_dir)
     if trader is not None and trader.simulation_only and live:
-        raise ConfigError(f"the profile {profile!r} is for simulation alone; choose another one in live mode")
+        raise ConfigError(f"the profile {_name(profile)!r} is for simulation alone; choose another one in live mode")
     if trader is not None:
         trader.traits(seed)
     known = () if preset == OFF else plugins.factors.discover()
-    chosen = load_preset(preset, config_dir=config_dir, live=live, known=known)
+    chosen = (
+        preset if isinstance(preset, Preset) else load_preset(preset, config_dir=config_dir, live=live, known=known)
+    )
     series, missing = _series(chosen, ts, timeframe_ns, readings or sky_history(), tuple(feeds))
     weights = dict(chosen.weights) if chosen else {}
     return Influences(
@@ -146,9 +148,13 @@ def load_influences(
         cosmic=None if series is None else series.shifted(shift),
         live=live or (chosen is not None and chosen.application.live),
         seed=seed,
-        names={"psychology": profile, "cosmic": preset, "weights": weights, "shift": shift, "seed": seed},
+        names={"psychology": _name(profile), "cosmic": _name(preset), "weights": weights, "shift": shift, "seed": seed},
         without_history=missing,
     )
+
+
+def _name(given: str | Profile | Preset) -> str:
+    return given if isinstance(given, str) else "given"
 
 
 def _series(

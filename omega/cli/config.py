@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from omega.backtest.presets import OFF, load_preset, load_profile
 from omega.config.loader import Loaded, load
 from omega.config.show import as_json, as_text, json_schema
 from omega.plugins import parse_params, strategies
@@ -26,6 +27,8 @@ def check(directory: Directory = "", env: World = "", as_json: Json = False) -> 
     for name, bot in settings.bots.items():
         entry = strategies.get(bot.strategy)
         _checked(name, entry.params, bot.params)
+        load_profile(bot.psychology or OFF, config_dir=loaded.directories[0])
+        load_preset(bot.cosmic or OFF, config_dir=loaded.directories[0], known=settings.cosmic.factors)
     if as_json:
         print(json.dumps({"fine": True, "generation": loaded.generation, "warnings": list(loaded.warnings)}))
         return

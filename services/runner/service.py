@@ -248,6 +248,7 @@ class RunnerService(BaseService):
     def _begin(self, instrument: Instrument, saved: str | None) -> None:
         """Make the fold anew from settings, instrument and saved state, and note that in the session."""
         charter = Charter.of(self.settings)
+        self.bot = Bot(charter, instrument)  # what it trades is known also when its state cannot be read
         self.bot = Bot(charter, instrument, BotState.load(saved, charter.capital))
         self._sky = SkyQuestions(self.bus, self._fold)
         if self._record is not None:

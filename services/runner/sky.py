@@ -30,6 +30,7 @@ class Hours:
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[int, Reading]] = {}
+        self._served: tuple[int, tuple[Reading, ...]] = (-1, ())
 
     def take(self, reading: Reading) -> None:
         """Keep a reading unless a newer one serves its hour."""
@@ -37,9 +38,15 @@ class Hours:
         mine = self._kept.setdefault(reading.factor, {})
         if hour not in mine or mine[hour].as_of_ns <= reading.as_of_ns:
             mine[hour] = reading
+            self._served = (-1, ())
 
     def at(self, hour_ns: int) -> tuple[Reading, ...]:
         """Return the newest reading of each factor that serves an hour or one before it, by name; forget older ones."""
+        if self._served[0] != hour_ns:
+            self._served = (hour_ns, self._serving(hour_ns))
+        return self._served[1]
+
+    def _serving(self, hour_ns: int) -> tuple[Reading, ...]:
         found = []
         for factor in sorted(self._kept):
             mine = self._kept[factor]

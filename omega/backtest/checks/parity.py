@@ -8,22 +8,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from omega.backtest.checks.causes import Kind, Scene, cause_of, late_by
 from omega.backtest.checks.columns import relative
 from omega.backtest.checks.differences import Difference, other_bar
 from omega.backtest.checks.recorded import Recorded
 from omega.backtest.checks.trips import Leg, legs_of_farm, legs_of_result
+from omega.backtest.presets import OFF, Preset
 from omega.backtest.types import Costs, FundingSeries, Market, Result, Steps
 from omega.domain import Mode, iso, timeframe_ns
 from omega.engine import Bars
 from omega.engine import Settings as Rules
+from omega.engine.profile import Profile
 from omega.errors import CorruptData
 from omega.plugins import parse_params, strategies
 
+if TYPE_CHECKING:
+    from omega.backtest.influences import Influences
+
+_PRESET: Final = TypeAdapter(Preset)
 _CENTS: Final = 5e-7
 """Money may differ by the venue's own rounding, eight places, of the few amounts that make up a leg."""
 
@@ -146,6 +153,23 @@ def backtest_of(recorded: Recorded, bars: Bars, *, costs: Costs, funding: Fundin
         rules=rules,
         costs=costs,
         warmup=int(np.searchsorted(bars.ts, recorded.first_ns)),
+        influences=_influences(charter, bars),
+    )
+
+
+def _influences(charter: Mapping[str, Any], bars: Bars) -> Influences | None:
+    """Return what the charter holds of psychology and cosmic factors, by its values; None when it holds neither."""
+    profile, preset = charter.get("profile"), charter.get("preset")
+    if profile is None and preset is None:
+        return None
+    from omega.backtest.influences import load_influences
+
+    return load_influences(
+        OFF if profile is None else parse_params(Profile, profile),
+        OFF if preset is None else _PRESET.validate_python(preset),
+        bars.ts,
+        timeframe_ns=timeframe_ns(str(charter["timeframe"])),
+        live=charter["mode"] == Mode.LIVE,
     )
 
 

@@ -15,11 +15,10 @@ import pytest
 from omega.bus import Scalar, Verb
 from omega.domain import FeedState, Reading, Side
 from omega.testing.service_contract import eventually
-from services.runner import asking
 from services.runner.replay import Replay
 from services.runner.sky import HOUR_NS
 
-from .conftest import BOT, FALL, JUMP, MINUTE_NS, SYMBOL, Desk, settings
+from .conftest import BOT, JUMP, SYMBOL, Desk, settings
 
 PLAN = {"strategy": "ema_cross", "symbol": SYMBOL, "params": {"fast": 2, "slow": 3}}
 
@@ -53,7 +52,7 @@ class Observatory:
 @contextlib.asynccontextmanager
 async def open_sky(desk: Desk) -> AsyncIterator[Observatory]:
     sky = Observatory()
-    serving = asyncio.create_task(desk.bus.peer("cosmic/1").serve("cosmic", sky.answer))  # type: ignore[arg-type]
+    serving = asyncio.create_task(desk.bus.peer("cosmic/1").serve("cosmic", sky.answer))
     try:
         yield sky
     finally:
@@ -90,7 +89,6 @@ async def test_runner_whose_sky_does_not_answer_trades_on_without_it(
     make_desk: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neutral, without waiting at every bar; and what is published by itself is used from its next full hour on."""
-    monkeypatch.setattr(asking, "AT_START_S", 0.05)
     monkeypatch.setattr("services.runner.service.AT_START_S", 0.05)
     async with make_desk() as plain:
         before = await size_of_entry(plain)
@@ -127,12 +125,19 @@ async def test_runner_without_cosmic_factors_asks_nobody(make_desk: Callable[...
         assert (sky.asked, desk.bot.bot.readings) == ([], ())
 
 
+FARM = {"cosmic": {"enabled": True, "factors": {"moon_phase": {"enabled": True, "weight": 1.0}}}}
+"""The farm's own factors with the master switch on."""
+
+
 @pytest.mark.req("0.19")
-async def test_runner_preset_switched_on_at_a_bar_loses_no_command(make_desk: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("changed", [plan(cosmic="only_moon_phase"), FARM], ids=["preset", "master switch"])
+async def test_runner_sky_switched_on_at_a_bar_loses_no_command(
+    changed: dict[str, Any], make_desk: Callable[..., Any]
+) -> None:
     """The next decision goes by it, its readings are followed, and what comes meanwhile is carried out."""
     async with make_desk() as desk, open_sky(desk) as sky:
         before = await size_of_entry(desk)
-        await desk.bot.on_config(desk.bot.settings, settings(**plan(cosmic="only_moon_phase")))
+        await desk.bot.on_config(desk.bot.settings, settings(**changed))
         await desk.close(900.0)
         await desk.decided(2)
         await desk.command(Verb.PAUSE)
@@ -153,7 +158,7 @@ async def test_runner_preset_switched_on_at_a_bar_loses_no_command(make_desk: Ca
 async def test_runner_killed_in_mid_trip_goes_on_with_the_same_mind(
     make_desk: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """A loss, then a kill between entry and exit: the mind is the one of a runner that lived on; its session replays."""
+    """A loss, then a kill between entry and exit: the mind is that of a runner that lived on; its session replays."""
     minds = []
     for kill in (False, True):
         record = tmp_path / str(kill)
@@ -181,8 +186,3 @@ async def test_runner_killed_in_mid_trip_goes_on_with_the_same_mind(
     assert minds[0] == minds[1]
     assert minds[0][0][7] == 2  # two losses in a row
     assert minds[0][1] not in {"", "neutral"}
-
-
-def test_desk_closes_its_bars_where_the_tests_think() -> None:
-    """The last bar of the history closes in the second hour."""
-    assert (len(FALL) + 1) * MINUTE_NS // HOUR_NS == 1

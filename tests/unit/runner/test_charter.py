@@ -21,16 +21,16 @@ from .test_bot import BTC, CHARTER, warm
 FARM = {"enabled": True, "factors": {"moon_phase": {"enabled": True, "weight": 0.5}, "mercury_retrograde": {}}}
 
 
-def charter(cosmic: dict[str, Any] | None = None, **plan: Any) -> Charter:
+def charter(farm: dict[str, Any] | None = None, /, **plan: Any) -> Charter:
     settings = {
         "runner": {"bot": "alpha"},
-        "cosmic": cosmic or {},
+        "cosmic": farm or {},
         "bots": {"alpha": {"strategy": "ema_cross", "symbol": "BTC-USDT.P", **plan}},
     }
     return Charter.of(Settings.model_validate(settings))
 
 
-@pytest.mark.req("0.38")
+@pytest.mark.req("0.09", "0.13")
 def test_charter_by_default_changes_nothing() -> None:
     made = charter()
     rules = made.rules(BTC, warm().state.temper.mind)
@@ -78,7 +78,7 @@ def test_charter_unknown_name_is_refused_with_the_nearest(plan: dict[str, str], 
         charter(**plan)
 
 
-@pytest.mark.req("0.19", "0.61")
+@pytest.mark.req("0.61")
 def test_charter_without_a_preset_goes_by_the_farms_factors_and_their_master_switch() -> None:
     on, off = charter(FARM), charter({**FARM, "enabled": False})
 

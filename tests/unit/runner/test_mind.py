@@ -1,4 +1,4 @@
-"""The state of mind in the fold: one reaction a round trip, before the decision of its bar; the same after a restart."""
+"""The state of mind in the fold: one reaction a round trip, before the decision of its bar; also after a restart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from omega.backtest.presets import load_profile, profile_names
+from omega.backtest.presets import load_preset, load_profile, profile_names
 from omega.bus import FundingPaid
 from omega.domain import Bar, Fill, Mode, Side, TradeId
 from omega.engine.profile import Mind
@@ -21,13 +21,16 @@ from omega.errors import ConfigError, CorruptData
 from omega.storage.lake.read import read_market
 from services.runner.bot import Bot
 from services.runner.charter import Charter
+from services.runner.mind import Temper, Trip
 from services.runner.replay import Replay
-from services.runner.seen import Again, Changed, Closed, Filled, Funded, History, Seen
+from services.runner.seen import Again, Changed, Closed, Filled, Funded, History, Read, Seen
 from services.runner.session import Session, code_of
+from services.runner.sky import HOUR_NS
 from services.runner.state import BotState
 from services.runner.status import bot_status
 
 from .test_bot import BTC, CHARTER, FALL, MINUTE, bar, fill, warm
+from .test_sky import moon
 
 DATA = Path(__file__).parents[3] / "data" / "candles"
 BEFORE = Path(__file__).parent / "data" / "before_influences.session.jsonl"
@@ -77,6 +80,9 @@ class Market:
 
     def play(self, bars: Iterator[Bar], warmup: int = 130) -> Market:
         for row, one in enumerate(bars):
+            close_ns = one.ts_ns + MINUTE
+            if self.bot.charter.factors and not close_ns % HOUR_NS:
+                self.fold(Read(moon(close_ns, 180.0)))
             if row < warmup:
                 self.fold(History(one))
                 continue
@@ -101,6 +107,7 @@ class Market:
             self.fill(Side.SELL, self.bot.position, target, one.ts_ns + 2)
 
 
+@pytest.mark.req("0.09")
 def test_mind_off_a_session_of_before_replays_to_the_last_byte() -> None:
     """Defaults keep every decision's bits as they were before there were profiles and presets."""
     outcome = Replay(BEFORE).run().as_json()
@@ -124,12 +131,24 @@ def test_mind_reacts_once_a_round_trip_before_the_decision_of_its_bar() -> None:
 
     # 0.06 * -20 + 0.04 * -30, less three fees of 0.1, of 1,000; held for three bars.
     stage = PsychologyStage(of("strategic").profile.traits(), first, live=False)  # type: ignore[union-attr]
-    want = stage.after_trade(
-        -0.0027, held_min=3.0, drawdown=bot.state.portfolio.drawdown, ts_ns=(row + 4) * MINUTE
-    )
+    want = stage.after_trade(-0.0027, held_min=3.0, drawdown=bot.state.portfolio.drawdown, ts_ns=(row + 4) * MINUTE)
     assert open_ == before == first
     assert bot.state.temper.mind == want.mind != first
     assert (bot.state.trips.ended, bot.rules.psychology) == ([], want)
+
+
+def test_mind_counts_from_bar_to_bar_not_from_fill_to_fill() -> None:
+    """Nine minutes and a half over ten bars are ten minutes, as history counts them: no quick win."""
+    stage, second = PsychologyStage.of(load_profile("strategic"), live=False), 1_000_000_000  # type: ignore[arg-type]
+    trip = Trip(Decimal(1_000), Decimal(5), MINUTE + 59 * second, 11 * MINUTE + 29 * second)
+    quick = replace(trip, until_ns=11 * MINUTE - second)
+
+    slow = Temper().react(stage, trip, drawdown=0.0, bar_ns=MINUTE)
+    fast = Temper().react(stage, quick, drawdown=0.0, bar_ns=MINUTE)
+
+    assert slow == stage.after_trade(0.005, held_min=10.0, drawdown=0.0, ts_ns=11 * MINUTE)
+    assert slow.mind[4] == load_profile("strategic").intuition  # type: ignore[union-attr]
+    assert fast.mind[4] > slow.mind[4]
 
 
 def test_mind_funding_after_the_exit_belongs_to_the_trip_that_has_ended() -> None:
@@ -159,7 +178,7 @@ def test_mind_position_that_turns_ends_one_trip_and_begins_another() -> None:
     assert (second.base, second.gained, second.since_ns) == (Decimal("998.8"), Decimal("1.9"), 82 * MINUTE)
 
 
-@pytest.mark.req("0.27")
+@pytest.mark.req("0.13")
 def test_mind_tempers_entries_and_says_so() -> None:
     plain, tempered = Market(Bot(LIVELY, BTC)), Market(Bot(of("newbie"), BTC))
     plain.play(bitcoin(1_500))
@@ -236,10 +255,19 @@ def test_mind_is_shown_in_the_status() -> None:
     assert bot_status(warm(), None, counts).emotion == ""
 
 
-@pytest.mark.parametrize("profile", [name for name in profile_names() if name not in {"off", "newbie_fomo"}])
-def test_mind_live_only_ever_shrinks_risk(profile: str) -> None:
-    """Entry by entry: no bigger, no more leverage, the stop where the strategy put it."""
-    live = replace(LIVELY, mode=Mode.LIVE, profile=load_profile(profile), psychology=profile)
+@pytest.mark.req("0.13")
+@pytest.mark.parametrize("preset", ["off", "all"])
+@pytest.mark.parametrize("profile", [name for name in profile_names() if name != "newbie_fomo"])
+def test_mind_and_sky_live_only_ever_shrink_risk(profile: str, preset: str) -> None:
+    """Entry by entry: no bigger, no more leverage, the stop where the strategy put it; under a full moon too."""
+    live = replace(
+        LIVELY,
+        mode=Mode.LIVE,
+        profile=load_profile(profile),
+        psychology="" if profile == "off" else profile,
+        preset=load_preset(preset, live=True),
+        factors=("moon_phase",) if preset != "off" else (),
+    )
     plain = Bot(replace(LIVELY, mode=Mode.LIVE), BTC)
     tempered = Market(Bot(live, BTC)).play(bitcoin(900))
     entries = 0
@@ -251,6 +279,7 @@ def test_mind_live_only_ever_shrinks_risk(profile: str) -> None:
             continue
         ours, other = mine.made.decision, theirs.made.decision  # type: ignore[union-attr]
         entries += 1
+        assert ours.confidence <= other.confidence
         assert ours.side == other.side
         assert ours.size <= other.size
         assert ours.leverage <= other.leverage
@@ -280,7 +309,7 @@ def test_state_saved_before_there_were_minds_is_read() -> None:
 def test_state_unsound_is_refused(spoilt: dict[str, Any]) -> None:
     saved = {**json.loads(warm().state.dump()), **spoilt}
 
-    with pytest.raises(CorruptData, match="unsound|names the profile"):
+    with pytest.raises(CorruptData, match=r"unsound|names the profile"):
         BotState.load(json.dumps(saved), CHARTER.capital)
 
 

@@ -36,9 +36,7 @@ ENTRY = Decision(
 
 
 def moon(as_of_ns: int, degrees: float) -> Reading:
-    return Reading(
-        "moon_phase", 0.0, degrees, "degree", "", "JPL DE421", as_of_ns, 3_600, 1.0, FeedState.CALCULATED
-    )
+    return Reading("moon_phase", 0.0, degrees, "degree", "", "JPL DE421", as_of_ns, 3_600, 1.0, FeedState.CALCULATED)
 
 
 def cosmic(**changes: object) -> Charter:
@@ -161,5 +159,3 @@ def test_sky_of_the_fold_is_that_of_history_at_every_bar(preset: str, minutes: i
 
     assert found == as_history_sways(preset, rows, step_ns)
     assert len(set(found)) > 1
-
-
