@@ -41,6 +41,7 @@ WHEELS = {
 """File and SHA-256 of uv for each machine, as the package index publishes them."""
 
 TIMEOUT_S = 60
+WARM_S = 300
 BRINGS = {"dev": {"dev", "local"}, "local": {"local"}}
 """What an extra includes: a development set-up can run the farm as well."""
 
@@ -238,6 +239,16 @@ def sync(root: Path, uv: str, extra: str) -> None:
     stamp.write_text(json.dumps({"lock": fingerprint(root), "extra": extra}), encoding="utf-8")
 
 
+def warm(root: Path) -> None:
+    """Compile the back-test's kernel into its cache: the first back-test then starts as fast as every other."""
+    say("compiling the back-test kernel")
+    command = [str(root / ".venv" / "bin" / "python"), "-c", "from omega.backtest.compile import warm; warm()"]
+    try:
+        subprocess.run(command, cwd=root, check=True, timeout=WARM_S)
+    except (OSError, subprocess.SubprocessError):
+        say("the kernel could not be compiled ahead; the first back-test will take some seconds longer")
+
+
 def set_up(root: Path, extra: str) -> None:
     """Bring .venv to the state that the lock file names; do nothing when it is there."""
     if sys.version_info < FLOOR:
@@ -249,6 +260,8 @@ def set_up(root: Path, extra: str) -> None:
     if is_set_up(root, extra):
         return
     sync(root, obtain_uv(root), extra)
+    if extra == "dev":
+        warm(root)
     say("done")
 
 

@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from omega import __version__
-from omega.errors import OmegaError
+from omega.errors import EnvironmentFault, OmegaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,16 @@ def main() -> None:
     except OmegaError as error:
         print(f"omega: {type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"omega", "services", "bots", "personas", ""}:
+            raise
+        print(
+            f"omega: EnvironmentFault: this command needs the package {missing}, which is not installed here; run "
+            "`make setup` in the project, or install omega-bot-farm[local,research]",
+            file=sys.stderr,
+        )
+        raise SystemExit(EnvironmentFault.exit_code) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None

@@ -457,7 +457,7 @@ def _show(plan: Plan, report: Report, outcome: dict[str, Any], top: int) -> None
             console.print(f"one after the other: {walked['out_of_sample_roi']:+.2%} out of sample")
     console.print(
         f"{report.ran:,} combinations in {report.working_s:.2f} s: {report.per_second:,.0f} a second, "
-        f"{report.per_core_second:,.0f} a core and second; {plan.workers} workers, {', '.join(report.modes) or 'idle'}; "
+        f"{report.per_core_second:,.0f} a core; {plan.workers} workers, {', '.join(report.modes) or 'idle'}; "
         f"{report.study} in {report.storage}",
         style="dim",
     )
