@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FunctionType
@@ -71,11 +73,30 @@ def _sources() -> str:
 
 @cache
 def _numba() -> Any:
-    import numba
+    with _without("scipy"):
+        import numba
+        import numba.np.arraymath
     from numba.core import config
 
     config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba sets its settings at import
     return numba
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Hide a package that is not imported yet.
+
+    numba loads scipy's linear algebra for two functions that nothing here calls: a third of the time to a first result
+    and thirty megabytes.
+    """
+    hidden = package not in sys.modules
+    if hidden:
+        sys.modules[package] = None  # type: ignore[assignment]  # what the import system takes for absent
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[package]
 
 
 @cache

@@ -51,7 +51,8 @@ LAST: Final = 9
 WARM: Final = 10
 LAST_DUE: Final = 11
 NEXT: Final = 12
-INTS: Final = 13
+READY: Final = 13
+INTS: Final = 14
 
 # Columns of plans: what the strategy says of a row that enters.
 P_STOP: Final = 0

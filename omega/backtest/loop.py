@@ -29,6 +29,7 @@ from omega.backtest.legs import (
     MARK,
     NEXT,
     PEAK,
+    READY,
     ROW,
     SIDE,
     SIZE,
@@ -56,7 +57,7 @@ ENDED: Final = 8
 MINUTE_NS: Final = 60e9
 
 
-def play(  # noqa: C901, PLR0912, PLR0915 - the order of a bar's events is read in one piece
+def play(  # noqa: C901, PLR0912 - the order of a bar's events is read in one piece
     axis: I64,
     ts: I64,
     bars: Any,
@@ -101,13 +102,14 @@ def play(  # noqa: C901, PLR0912, PLR0915 - the order of a bar's events is read 
         held: (out) exposure at every close; empty where it is worked out from the trades.
         out: (out) rows of closed legs.
     """
-    open_, high, low, close = bars
+    close, all_in = bars[3], terms[0] > 1
     want, leave, rows, plans = wants
     limit, trail, flip = exits
     markets, total = state.shape[0], axis.shape[0]
     single = markets == 1
     t = count[0, CURSOR]
     while t < total:
+        count[0, READY] = 0
         if sparse and count[0, LEAVE] == 0 and count[0, WANT] == 0:
             if count[0, SIDE] == 0:
                 t = rest(t, rows, equity, count[0], m)
@@ -116,27 +118,9 @@ def play(  # noqa: C901, PLR0912, PLR0915 - the order of a bar's events is read 
             if t >= total:
                 break
             count[0, CURSOR] = t
-        for s in range(markets):
-            k = count[s]
-            i = k[CURSOR]
-            if (k[LEAVE] != 0 or k[WANT] != 0) and i < k[LAST] and (single or ts[i] == axis[t]):
-                at_open(s, t, open_[i], terms[0] > 1, state, count, m, law, out)
-        if not single:
-            share_risk(state, count, m, law)
-        for s in range(markets):
-            f, k = state[s], count[s]
-            i = k[CURSOR]
-            if i >= k[LAST] or (not single and ts[i] != axis[t]):
-                continue
-            if k[SIDE] != 0:
-                watch(t, open_[i], high[i], low[i], single, f, k, m, law[s], out)
-            if k[SIDE] != 0:
-                f[LOW], f[HIGH] = min(f[LOW], low[i]), max(f[HIGH], high[i])
-                k[HELD] += 1
-            f[MARK] = close[i]
-            if k[DUE] < k[LAST_DUE]:
-                fund(i, rates, single, f, k, m, law[s])
-        now = value(t, equity, held, state, count, m)
+        if count[0, READY] == 0:
+            go_through(t, axis, ts, bars, rates, all_in, equity, held, state, count, m, law, out)
+        now = m[EQUITY]
         for s in range(markets):
             f, k = state[s], count[s]
             i = k[CURSOR]
@@ -164,6 +148,48 @@ def play(  # noqa: C901, PLR0912, PLR0915 - the order of a bar's events is read 
         if count[s, SIDE] != 0:
             count[s, LEAVE] = ENDED
             close_all(total - 1, state[s, MARK], state[s], count[s], m, law[s], out)
+
+
+def go_through(
+    t: int,
+    axis: I64,
+    ts: I64,
+    bars: Any,
+    rates: Any,
+    all_in: bool,  # noqa: FBT001 - the loop passes its scalars by position
+    equity: F64,
+    held: F64,
+    state: F64,
+    count: I64,
+    m: F64,
+    law: F64,
+    out: F64,
+) -> None:
+    """Take every market through one row: its open, what it touches inside, its close."""
+    open_, high, low, close = bars
+    markets = state.shape[0]
+    single = markets == 1
+    for s in range(markets):
+        k = count[s]
+        i = k[CURSOR]
+        if (k[LEAVE] != 0 or k[WANT] != 0) and i < k[LAST] and (single or ts[i] == axis[t]):
+            at_open(s, t, open_[i], all_in, state, count, m, law, out)
+    if not single:
+        share_risk(state, count, m, law)
+    for s in range(markets):
+        f, k = state[s], count[s]
+        i = k[CURSOR]
+        if i >= k[LAST] or (not single and ts[i] != axis[t]):
+            continue
+        if k[SIDE] != 0:
+            watch(t, open_[i], high[i], low[i], single, f, k, m, law[s], out)
+        if k[SIDE] != 0:
+            f[LOW], f[HIGH] = min(f[LOW], low[i]), max(f[HIGH], high[i])
+            k[HELD] += 1
+        f[MARK] = close[i]
+        if k[DUE] < k[LAST_DUE]:
+            fund(i, rates, single, f, k, m, law[s])
+    value(t, equity, held, state, count, m)
 
 
 def at_open(
@@ -214,14 +240,14 @@ def fund(i: int, rates: Any, single: bool, f: F64, k: I64, m: F64, law: F64) -> 
         k[DUE] += 1
 
 
-def value(t: int, equity: F64, held: F64, state: F64, count: I64, m: F64) -> float:
-    """Mark everything at the close of a row and take the equity into the running metrics; return it."""
+def value(t: int, equity: F64, held: F64, state: F64, count: I64, m: F64) -> None:
+    """Mark everything at the close of a row and take the equity into the running metrics."""
     worth, exposure = 0.0, 0.0
     for s in range(state.shape[0]):
         if count[s, SIDE] != 0:
             worth += unrealised(count[s, SIDE], state[s, SIZE], state[s, ENTRY], state[s, MARK])
             exposure += count[s, SIDE] * state[s, SIZE] * state[s, MARK]
-    now: float = m[CASH] + worth
+    now = m[CASH] + worth
     equity[t] = now
     if held.shape[0] > 0:
         held[t] = exposure / now if now > 0.0 else 0.0
@@ -235,4 +261,3 @@ def value(t: int, equity: F64, held: F64, state: F64, count: I64, m: F64) -> flo
     if m[PEAK] - now > m[DEEPEST] * m[PEAK]:
         m[DEEPEST] = (m[PEAK] - now) / m[PEAK]
     m[EQUITY] = now
-    return now

@@ -106,7 +106,7 @@ def result_of(asked: Asked, made: Made, began: float) -> Result:
 
 
 def _trades(axis: I64, out: F64) -> Trades:
-    rows = np.ascontiguousarray(out.T)
+    rows = out.T
     entry, exit_ = rows[legs.T_ENTRY_ROW].astype(np.int64), rows[legs.T_EXIT_ROW].astype(np.int64)
     return Trades(
         symbol=rows[legs.T_SYMBOL].astype(np.int16),

@@ -127,7 +127,7 @@ def _book(markets: Sequence[Market], capital: float, costs: Costs, warmup: int, 
         law=np.array([_law(market, costs, s) for s, market in enumerate(markets)]),
         equity=np.empty(n),
         held=np.empty(n if len(markets) > 1 else 0),
-        out=np.empty((field.legs, legs.TRADE)),
+        out=np.empty((field.legs, legs.TRADE), order="F"),  # by columns, as trades are read
     )
 
 

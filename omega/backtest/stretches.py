@@ -1,6 +1,7 @@
 """Stretches of one market in which nothing happens, walked without looking at the book. Called by the loop; compiled.
 
-What they leave behind is bit for bit what the loop leaves when it looks at every row.
+What they leave behind is bit for bit what the loop leaves when it looks at every row. Where READY is set, the row that
+they return lies behind them too, but for its decision.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from omega.backtest.legs import (
     MARK,
     NEXT,
     PEAK,
+    READY,
     SIDE,
     SIZE,
     SQUARES,
@@ -40,20 +42,21 @@ BARRED: Final = 1e300
 
 
 def rest(t: int, rows: I64, equity: F64, k: I64, m: F64) -> int:
-    """Walk on while the book is flat to the next row that enters; return it, or the end."""
+    """Walk on while the book is flat to the close of the next row that enters; return it, or the end."""
     since = max(t, k[WARM])
     while k[NEXT] < rows.shape[0] and rows[k[NEXT]] < since:
         k[NEXT] += 1
     row: int = rows[k[NEXT]] if k[NEXT] < rows.shape[0] else equity.shape[0]
     cash = m[CASH]
     # Views that begin here: counting from zero, the machine code needs no care for negative indices.
-    curve = equity[t:row]
+    curve = equity[t : row + 1]
     for i in range(curve.shape[0]):
         curve[i] = cash
+    k[READY] = 1
     return row
 
 
-def hold(  # noqa: C901 - what ends a stretch is looked at once a bar, in one place
+def hold(  # noqa: C901, PLR0915 - what ends a stretch is looked at once a bar, in one place
     t: int,
     bars: Any,
     want: I8,
@@ -66,7 +69,11 @@ def hold(  # noqa: C901 - what ends a stretch is looked at once a bar, in one pl
     k: I64,
     m: F64,
 ) -> int:
-    """Walk on while the position is neither touched nor left nor funded; return the row where it may be."""
+    """Walk on while the position is neither touched nor funded, to the close of the row that asks to leave.
+
+    Returns:
+        The row where something may happen, or the row that asks to leave.
+    """
     if m[EQUITY] <= 0.0:
         return t
     end = want.shape[0]
@@ -87,7 +94,7 @@ def hold(  # noqa: C901 - what ends a stretch is looked at once a bar, in one pl
     count: int = close.shape[0]
     for i in range(close.shape[0]):
         down, up, price = low[i], high[i], close[i]
-        if (down <= below) | (up >= above) | left[i] | (asked[i] == -side):
+        if (down <= below) | (up >= above):
             count = i
             break
         now = cash + signed * (price - entry)
@@ -112,10 +119,15 @@ def hold(  # noqa: C901 - what ends a stretch is looked at once a bar, in one pl
             deepest = (peak - now) / peak
             m[DEEPEST] = deepest  # a store keeps the division behind its branch
         before = now
+        if left[i] | (asked[i] == -side):
+            count = i + 1
+            k[READY] = 1
+            break
     f[LOW], f[HIGH], f[MARK] = least, most, worth
     k[HELD] += count
     m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE], m[PEAK] = before, total, squares, downside, peak
-    return t + count
+    row: int = t + count - k[READY]
+    return row
 
 
 def reach(f: F64, k: I64) -> tuple[float, float]:

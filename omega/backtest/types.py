@@ -157,7 +157,7 @@ class Result:
     Units: ts in ns UTC, open time of the bar; equity in quote currency, marked at every close; held the signed notional
         as a fraction of the equity; capital, final_equity, fees and turnover (traded notional) in quote currency,
         funding positive when received; elapsed_s in seconds. `settings` holds everything needed to run it again,
-        `seven` what the loop sums up on its way: final_equity, trades (round trips), wins, max_drawdown, and the sums of
+        `seven` what the loop sums up on its way: final_equity, trades (round trips), wins, max_drawdown, the sums of
         returns, of their squares and of the squares of the negative ones. The curve ends with the last close;
         final_equity is what is left after an open position was closed there and its fee paid.
     """

@@ -14,7 +14,7 @@ from omega.backtest.sweep.space import Space
 from omega.errors import ConfigError
 from omega.params import Value
 
-_TILE: Final = 5
+_TILE: Final = 4
 """How many values of the second indicator length are taken at a time: as many indicators stay in memory."""
 
 
@@ -111,7 +111,7 @@ class Sobol:
         return [made[number] for number in numbers]
 
     def _points(self, first: int, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        from scipy.stats import qmc  # type: ignore[import-untyped]  # scipy ships no types
+        from scipy.stats import qmc
 
         sequence = qmc.Sobol(len(self._space.dimensions), scramble=True, rng=np.random.default_rng(self._seed))
         # The first point alone: asked for a number that is no power of two at once, scipy warns about the balance of a

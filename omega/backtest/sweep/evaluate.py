@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import structlog
 
 from omega.backtest.metrics import metrics
 from omega.backtest.run import backtest
@@ -27,8 +26,6 @@ from omega.plugins import StrategyEntry, parse_params, strategies
 if TYPE_CHECKING:
     from omega.backtest.sweep.lazy import Traced
     from omega.backtest.sweep.sparse import Walker
-
-log = structlog.get_logger(__name__)
 
 SPARSE: Final = "sparse"
 SHARED: Final = "shared"
@@ -163,7 +160,9 @@ class _Tracer:
                 _same(finished(self._short(params)), self._entry.signals(self._sample, params))
             return self._twin(params)
         except _UNTRACED as error:
-            log.warning("strategy.run_plainly", strategy=self._entry.name, why=str(error))
+            import structlog  # ten megabytes that most workers never need
+
+            structlog.get_logger(__name__).warning("strategy.run_plainly", strategy=self._entry.name, why=str(error))
             self._twin = None
             return None
 

@@ -19,23 +19,25 @@ from omega.backtest import legs
 from omega.backtest.compile import compiled
 from omega.backtest.loop import play
 from omega.backtest.run import _funding, _influence, _law
+from omega.backtest.sweep.fast import cross, fits
 from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
 from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
 from omega.backtest.sweep.lazy import Planes, Rows, Traced, cast
 from omega.backtest.types import Market
 from omega.engine.bars import F64, I8, I64, Flags
-from omega.engine.decision import Settings, rules_for, terms_of
+from omega.engine.decision import Settings, Sizing, rules_for, terms_of
 from omega.errors import CorruptData
 
-BATCH: Final = 10
-"""Combinations traced together: a tile of five by two averages is read from memory once for all of them."""
+BATCH: Final = 8
+"""Combinations traced together: a tile of four by two averages is read from memory once for all of them."""
 
 _SIDE: Final = np.dtype(np.int8)
 _FLAG: Final = np.dtype(np.bool_)
 _REHEARSED: Final = 64
 
-STEP: Final = 16
-"""Rows that the search for entries looks at together: one vector of flags."""
+WIDE: Final = 64
+NARROW: Final = 8
+"""Rows that the search for entries looks at together."""
 
 _ABOVE_ONE: Final = float(np.nextafter(1.0, 2.0))
 
@@ -72,6 +74,9 @@ class Walker:
         self._curve = np.empty(market.bars.n)
         self._held = np.empty(0)
         self._out = np.empty((0, legs.TRADE))
+        self._pnl = np.empty(0)
+        free = influences is None and market.steps is None and market.funding is None
+        self._plain = free and job.rules.sizing is Sizing.ALL_IN
         self._play = compiled(play)
         with _alone():
             self._rehearse()
@@ -94,13 +99,17 @@ class Walker:
         side, leave = np.zeros(size, np.int8), np.zeros(size, np.bool_)
         _entry_finder()(side, self._rows if len(self._rows) else np.empty(size + 1, np.int64))
         wants = (side, leave, np.zeros(0, np.int64), np.zeros((0, legs.PLAN)))
-        self._through(self._field(Stretch(0, 0, size)), self._job.rules, 0, wants)
+        field = self._field(Stretch(0, 0, size))
+        if self._plain:
+            self._across(field, 0, wants)
+        else:
+            self._through(field, self._job.rules, 0, wants)
 
     def _wants(self, traced: Traced, side: Any, leave: Any) -> tuple[I8, Flags, I64, F64]:
         """Return side and exit of every row, and what is said of the rows that enter."""
         side, leave = _own(side), _own(leave)
         rows = self._entries(side)
-        if len(rows) and not (np.abs(traced.side.at(rows)) == 1).all():
+        if len(rows) and traced.side.dtype != _FLAG and not (np.abs(traced.side.at(rows)) == 1).all():
             raise CorruptData("signals: side must be a row of -1, 0 and 1; check the strategy's np.where")
         plans = np.zeros((len(rows), legs.PLAN))
         plans[:, legs.P_STOP] = _sound("stop_distance", traced.stop_distance.at(rows), np.inf)
@@ -124,8 +133,21 @@ class Walker:
         self._make_room(int(last - first) * max(aims, 1))
         part = slice(field.low, field.high)
         inside = (side[part], leave[part], rows[first:last] - field.low, plans[first:last])
-        m = self._through(field, rules_for(self._job.rules, params), max(warm - field.low, 0), inside)
+        rules, warm = rules_for(self._job.rules, params), max(warm - field.low, 0)
+        plain = self._plain and fits(terms_of(rules), (rules.time_limit, rules.trail), plans[first:last], side[rows])
+        m = self._across(field, warm, inside) if plain else self._through(field, rules, warm, inside)
         return Outcome(task.number, stretch.fold, task.params, self._figures(field, m))
+
+    def _across(self, field: _Field, warm: int, wants: tuple[I8, Flags, I64, F64]) -> F64:
+        """Run the plainest kind of combination from event to event and return its money."""
+        open_, _, _, close = field.bars
+        _, m = self._state(field, warm)
+        costs = self._job.costs
+        _fast()(warm, open_, close, wants[1], wants[2], costs.taker, costs.slippage, m, self._pnl)
+        count = int(m[legs.TRIPS])
+        self._out[:count, legs.T_PNL] = self._pnl[:count]
+        self._out[:count, legs.T_POSITION] = np.arange(count)
+        return m
 
     def _through(self, field: _Field, rules: Settings, warm: int, wants: tuple[I8, Flags, I64, F64]) -> F64:
         """Run the loop over a stretch and return its money."""
@@ -165,6 +187,7 @@ class Walker:
     def _make_room(self, count: int) -> None:
         if len(self._out) < count:
             self._out = np.empty((2 * count, legs.TRADE))
+            self._pnl = np.empty(2 * count)
 
     def _figures(self, field: _Field, m: F64) -> dict[str, float]:
         count = int(m[legs.LEGS])
@@ -203,19 +226,25 @@ def _sound(name: str, found: F64, below: float) -> F64:
 
 
 def find_entries(side: I8, rows: I64) -> int:
-    """Write the rows that enter into `rows` and return how many they are."""
+    """Write the rows that enter into `rows` and return how many they are; look at many rows first, then at few."""
     total = side.shape[0]
     row, count = 0, 0
     while row < total:
-        end = min(row + STEP, total)
+        end = min(row + WIDE, total)
         some = 0
         for want in side[row:end]:
             some |= want
-        if some != 0:
-            for i in range(row, end):
-                # Written always, counted where it holds: a branch would be guessed wrong.
-                rows[count] = i
-                count += 1 if side[i] != 0 else 0
+        while some != 0 and row < end:
+            near = min(row + NARROW, end)
+            few = 0
+            for want in side[row:near]:
+                few |= want
+            if few != 0:
+                for i in range(row, near):
+                    # Written always, counted where it holds: a branch would be guessed wrong.
+                    rows[count] = i
+                    count += 1 if side[i] != 0 else 0
+            row = near
         row = end
     return count
 
@@ -233,6 +262,11 @@ def _alone() -> Iterator[None]:
     with (cache_folder() / "sweep.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@cache
+def _fast() -> Callable[..., None]:
+    return compiled(cross)
 
 
 @cache

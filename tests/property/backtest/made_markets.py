@@ -65,11 +65,11 @@ def bars_of(seed: int, n: int, *, wild: float = 0.004, digits: int = 1, start_ns
 
 
 def market_of(seed: int, n: int, *, steps: Steps | None = None, funded: bool = False, **more: Any) -> Market:
-    """Make a market of random bars; funding every 50 bars at a random rate when asked for."""
+    """Make a market of random bars; funding every seven bars at a random rate when asked for."""
     bars = bars_of(seed, n, **more)
     funding = None
     if funded:
-        instants = bars.ts[49::50] + MINUTE_NS
+        instants = bars.ts[6::7] + MINUTE_NS
         funding = FundingSeries(instants, np.random.default_rng(seed).normal(0.0, 0.001, len(instants)))
     return Market(f"R{seed}USDT", bars, MINUTE_NS, funding, steps)
 

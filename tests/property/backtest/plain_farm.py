@@ -151,20 +151,13 @@ class PlainFarm:
 
     def _fill(self, side: Side, size: Decimal, price: Decimal, bar: Bar) -> None:
         paid = Decimal(repr(fee(float(price), float(size), self.costs.taker))).quantize(CENT, rounding=ROUND_HALF_EVEN)
-        self.book.fill(
-            Fill(
-                TradeId("t"), OrderId("o"), ClientId("c"), SEAT.bot, SEAT.venue, SEAT.account, SEAT.symbol, side, price,
-                size, paid, "USDT", Role.ENTRY, bar.ts_ns,
-            )  # fmt: skip
-        )
+        names = TradeId("t"), OrderId("o"), ClientId("c"), SEAT.bot, SEAT.venue, SEAT.account, SEAT.symbol
+        self.book.fill(Fill(*names, side, price, size, paid, "USDT", Role.ENTRY, bar.ts_ns))
 
     def _left(self, legs: list[Open], row: int, price: Decimal, kind: str) -> None:
         for leg in legs:
-            self.legs.append(
-                Leg(
-                    leg.row, row, leg.intent.side.sign, float(leg.intent.size), float(leg.entry), float(price), kind
-                )  # fmt: skip
-            )
+            size, entry = float(leg.intent.size), float(leg.entry)
+            self.legs.append(Leg(leg.row, row, leg.intent.side.sign, size, entry, float(price), kind))
 
 
 def legs_of(trades: Any) -> list[Leg]:

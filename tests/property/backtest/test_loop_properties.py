@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .made_markets import SCRIPTED, STEPS, Script, columns, market_of
 
 from omega.backtest.influences import CosmicSeries, Influences
 from omega.backtest.run import RULES, backtest
 from omega.backtest.types import Costs, ExitKind, Limits, Market
 from omega.engine import Settings, Sizing
 from omega.engine.profile import Profile
+
+from .made_markets import SCRIPTED, STEPS, Script, columns, market_of
 
 RUNS = int(os.environ.get("OMEGA_PROPERTY_RUNS", "40"))
 CASES = settings(max_examples=RUNS, deadline=None)
@@ -68,7 +69,9 @@ def influences(seed: int, market: Market) -> Influences:
 @pytest.mark.req("0.34")
 @CASES
 @given(market=markets, script=scripts, own=rules, cost=costs, moody=st.booleans(), seed=seeds)
-def test_loop_compiled_equals_uncompiled_to_the_last_bit(market, script, own, cost, moody, seed):
+def test_loop_compiled_equals_uncompiled(
+    market: Market, script: Script, own: Settings, cost: Costs, moody: bool, seed: int
+):
     arguments = {"rules": own, "costs": cost, "influences": influences(seed, market) if moody else None}
 
     machine = backtest(SCRIPTED, script, market, **arguments)
@@ -79,7 +82,7 @@ def test_loop_compiled_equals_uncompiled_to_the_last_bit(market, script, own, co
 
 @CASES
 @given(market=markets, script=scripts, own=rules, cost=costs)
-def test_loop_that_looks_at_every_row_finds_the_same(market, script, own, cost):
+def test_loop_that_looks_at_every_row_finds_the_same(market: Market, script: Script, own: Settings, cost: Costs):
     strides = backtest(SCRIPTED, script, market, rules=own, costs=cost)
     rows = backtest(SCRIPTED, script, market, rules=own, costs=cost, sparse=False)
 
@@ -88,7 +91,7 @@ def test_loop_that_looks_at_every_row_finds_the_same(market, script, own, cost):
 
 @CASES
 @given(market=markets, script=scripts, own=rules, part=st.floats(0.1, 0.99))
-def test_loop_of_a_prefix_is_the_prefix_of_the_loop(market, script, own, part):
+def test_loop_of_a_prefix_is_the_prefix_of_the_loop(market: Market, script: Script, own: Settings, part: float):
     n = max(int(part * market.bars.n), 1)
     short = Market(market.symbol, market.bars.prefix(n), market.timeframe_ns, market.funding, market.steps)
 
@@ -105,7 +108,7 @@ def test_loop_of_a_prefix_is_the_prefix_of_the_loop(market, script, own, part):
 
 @CASES
 @given(market=markets, script=scripts, own=rules, cost=costs)
-def test_loop_money_adds_up(market, script, own, cost):
+def test_loop_money_adds_up(market: Market, script: Script, own: Settings, cost: Costs):
     result = backtest(SCRIPTED, script, market, rules=own, costs=cost)
 
     trades = result.trades
@@ -123,7 +126,7 @@ def test_loop_money_adds_up(market, script, own, cost):
 
 @CASES
 @given(market=markets, script=scripts, own=rules, cost=costs)
-def test_loop_trades_keep_time_and_price(market, script, own, cost):
+def test_loop_trades_keep_time_and_price(market: Market, script: Script, own: Settings, cost: Costs):
     result = backtest(SCRIPTED, script, market, rules=own, costs=cost)
 
     trades, bars = result.trades, market.bars
@@ -145,7 +148,7 @@ def test_loop_trades_keep_time_and_price(market, script, own, cost):
 
 @CASES
 @given(market=markets, script=scripts, cost=costs)
-def test_loop_stop_never_fills_better_than_its_price(market, script, cost):
+def test_loop_stop_never_fills_better_than_its_price(market: Market, script: Script, cost: Costs):
     own = replace(RULES, risk=0.1, max_leverage=20)
     result = backtest(SCRIPTED, replace(script, flip=False), market, rules=own, costs=cost)
 
@@ -160,7 +163,7 @@ def test_loop_stop_never_fills_better_than_its_price(market, script, cost):
 
 @CASES
 @given(market=markets, script=scripts)
-def test_loop_steps_round_every_price_and_size(market, script):
+def test_loop_steps_round_every_price_and_size(market: Market, script: Script):
     exact = Market(market.symbol, market.bars, market.timeframe_ns, market.funding, STEPS)
 
     trades = backtest(SCRIPTED, script, exact).trades
@@ -175,7 +178,7 @@ def test_loop_steps_round_every_price_and_size(market, script):
 
 @CASES
 @given(market=markets, script=scripts, most=st.sampled_from([50.0, 2_000.0]))
-def test_loop_limits_hold_for_every_leg_and_position(market, script, most):
+def test_loop_limits_hold_for_every_leg_and_position(market: Market, script: Script, most: float):
     result = backtest(SCRIPTED, script, market, limits=Limits(most, 1.5 * most))
 
     trades = result.trades
@@ -189,7 +192,7 @@ def test_loop_limits_hold_for_every_leg_and_position(market, script, most):
 @pytest.mark.req("0.47")
 @CASES
 @given(market=markets, script=scripts, own=rules)
-def test_loop_neutral_influences_change_no_bit(market, script, own):
+def test_loop_neutral_influences_change_no_bit(market: Market, script: Script, own: Settings):
     neutral = Influences(profile=Profile(strength=0.0))
 
     assert columns(backtest(SCRIPTED, script, market, rules=own)) == columns(
@@ -199,7 +202,7 @@ def test_loop_neutral_influences_change_no_bit(market, script, own):
 
 @CASES
 @given(one=markets, other=markets, script=scripts, own=rules)
-def test_loop_of_two_markets_compiled_equals_uncompiled_and_adds_up(one, other, script, own):
+def test_loop_of_two_markets_holds_too(one: Market, other: Market, script: Script, own: Settings):
     pair = (replace(one, symbol="A"), replace(other, symbol="B"))
 
     both = backtest(SCRIPTED, script, pair, rules=own)

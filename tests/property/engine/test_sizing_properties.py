@@ -143,3 +143,15 @@ def test_barrier_fill_lies_inside_the_bar(side: int, stop: float, target: float,
 def test_limit_and_trigger_fill_inside_the_bar(side: int, at: float, bar: tuple[float, float, float]):
     for price in (limit_fill(side, at, *bar), trigger_hit(side > 0, at, *bar)):
         assert price == 0.0 or bar[2] <= price <= bar[1]
+
+
+@given(equity=equities, price=prices, share=st.floats(0.0, 1.0), taker=st.floats(0.0, 0.1))
+def test_all_in_spends_the_equity_and_its_fee(equity: float, price: float, share: float, taker: float):
+    settings = Settings(sizing=Sizing.ALL_IN, taker=taker, require_stop=False)
+
+    made = size_entry(
+        replace(draft(1, price, 0.0, share=share), stop=0.0), Context(0, price, Book.flat(equity)), settings
+    )
+
+    assert made.size * price * (1.0 + taker) == pytest.approx(equity * share)
+    assert made.leverage == 1

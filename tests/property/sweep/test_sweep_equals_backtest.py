@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from omega.backtest.run import RULES, backtest
 from omega.backtest.sweep.draws import Random
@@ -18,7 +22,9 @@ from omega.backtest.sweep.study import WHOLE
 from omega.backtest.types import Costs, Market, Steps
 from omega.engine.decision import Settings, Sizing
 from omega.plugins import parse_params, strategies
+from omega.storage.lake.read import read_market
 
+ROOT = Path(__file__).resolve().parents[3]
 TRADING = ("ema_cross", "ccxt_trend", "strategic_fibonacci")
 ALL_IN = replace(RULES, sizing=Sizing.ALL_IN)
 TRAILED = replace(RULES, trail=0.004, time_limit=300, flip=True)
@@ -55,6 +61,43 @@ def test_sweep_trial_equals_the_backtest_to_the_last_bit(name: str, rules: Setti
         params = parse_params(entry.params, outcome.params)
         single = walked(backtest(entry, params, stepped, rules=rules, costs=Costs(slippage=0.0001)))
         assert {key for key in single if not _equal(single[key], outcome.metrics[key])} == set(), outcome.params
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    fast=st.integers(2, 60), slow=st.integers(3, 200), slippage=st.sampled_from([0.0, 0.0003]), low=st.integers(0, 5000)
+)
+def test_sweep_from_event_to_event_equals_the_backtest_to_the_last_bit(
+    fast: int, slow: int, slippage: float, low: int
+) -> None:
+    """All in, long or flat, without a barrier: the walk that looks at events alone does what the loop does."""
+    market = _short_market()
+    job = replace(_job("ema_cross", ALL_IN), fixed={"stop_pct": 0.0}, costs=Costs(slippage=slippage))
+    stretch = Stretch(0, low, low + 2500)
+    task = Task(0, {"fast": fast, "slow": slow}, (Stretch(WHOLE), stretch))
+
+    sparse = {o.fold: o.metrics for o in _evaluator(job, market).evaluate([task])}
+    whole = {o.fold: o.metrics for o in _evaluator(replace(job, whole=True), market).evaluate([task])}
+
+    assert _evaluator(job, market)._walker._plain
+    for fold, metrics in sparse.items():
+        assert {key for key in FIGURES if not _equal(metrics[key], whole[fold][key])} == set()
+
+
+@cache
+def _short_market() -> Market:
+    return read_market(ROOT / "data" / "candles" / "BTCUSDT-1m.parquet", to="2025-05-11")
+
+
+_EVALUATORS: dict[tuple[bool, float], Evaluator] = {}
+
+
+def _evaluator(job: Job, market: Market) -> Any:
+    """Keep one evaluator a kind of job: making one takes longer than an example."""
+    key = (job.whole, job.costs.slippage)
+    if key not in _EVALUATORS:
+        _EVALUATORS[key] = Evaluator(job, market)
+    return _EVALUATORS[key]
 
 
 @pytest.mark.parametrize("name", TRADING)

@@ -80,6 +80,10 @@ def test_entry_fills_at_the_next_open_with_slippage_and_pays_the_fee():
     ("side", "bar", "price", "kind"),
     [
         (1, (100, 101, 94, 99), 95.0, ExitKind.STOP),
+        (1, (100, 101, 95, 99), 95.0, ExitKind.STOP),
+        (1, (100, 110, 99, 101), 110.0, ExitKind.TARGET),
+        (-1, (100, 105, 99, 101), 105.0, ExitKind.STOP),
+        (-1, (100, 101, 90, 99), 90.0, ExitKind.TARGET),
         (1, (93, 96, 92, 95), 93.0, ExitKind.STOP),
         (1, (100, 112, 99, 111), 110.0, ExitKind.TARGET),
         (1, (113, 114, 111, 112), 113.0, ExitKind.TARGET),
@@ -90,19 +94,16 @@ def test_entry_fills_at_the_next_open_with_slippage_and_pays_the_fee():
         (-1, (100, 106, 88, 100), 105.0, ExitKind.STOP),
     ],
 )
-@pytest.mark.parametrize("later", [0, 1], ids=["entry bar", "bar after"])
 def test_barriers_fill_at_their_price_at_the_open_in_a_gap_and_the_stop_first(
-    side: int, bar: tuple[float, float, float, float], price: float, kind: ExitKind, later: int
+    side: int, bar: tuple[float, float, float, float], price: float, kind: ExitKind
 ):
-    quiet = [(100.0, 100.0, 100.0, 100.0)] * later
-    where = market(*quiet, bar)
-    if not later and bar[0] != 100:
-        pytest.skip("on the entry bar the open is the entry itself")
+    for later in (0, 1) if bar[0] == 100 else (1,):  # on the entry bar the open is the entry itself
+        quiet = [(100.0, 100.0, 100.0, 100.0)] * later
 
-    trade = only(run(where, side=side, first=10.0))
+        trade = only(run(market(*quiet, bar), side=side, first=10.0))
 
-    assert (trade["exit_price"], trade["exit_kind"], trade["exit_row"]) == (price, kind, 2 + later)
-    assert trade["pnl"] == pytest.approx(side * trade["size"] * (price - trade["entry_price"]))
+        assert (trade["exit_price"], trade["exit_kind"], trade["exit_row"]) == (price, kind, 2 + later)
+        assert trade["pnl"] == pytest.approx(side * trade["size"] * (price - trade["entry_price"]))
 
 
 def test_exit_flag_fills_at_the_next_open():
@@ -161,7 +162,7 @@ def test_extremes_are_fractions_of_the_entry_up_to_the_exit_price():
 
 def test_funding_is_paid_on_the_close_before_its_instant():
     funding = FundingSeries(np.array([2, 4, 9]) * MINUTE, np.array([0.5, 0.01, 0.5]))
-    where = market((100, 101, 99, 100), (100, 101, 99, 102), funding=funding)
+    where = market((100, 101, 99, 100), (100, 102, 99, 102), funding=funding)
 
     trade = only(run(where))
 
@@ -170,17 +171,16 @@ def test_funding_is_paid_on_the_close_before_its_instant():
     assert short["funding"] == pytest.approx(0.01 * short["size"] * 100.0)
 
 
-def test_liquidation_takes_what_is_left_and_never_more():
-    rules = replace(FULL, max_leverage=10, maintenance=0.0, require_stop=False, sizing=Sizing.RISK, risk=0.1)
-    where = market((100, 100, 100, 100), (60, 61, 50, 55), (55, 56, 54, 55), maintenance=0.01)
-    # A stop far away, sized as if it were near: what a person may ask of a back-test.
-    result = backtest(
-        PLANNED, Plan(stop=1.0), where, capital=1_000.0, rules=replace(rules, buffer=0.0), costs=FREE
-    )
+def test_liquidation_fires_where_the_equity_is_the_maintenance_margin():
+    rules = Settings(sizing=Sizing.ALL_IN, require_stop=False, live=False)
+    where = market((100, 100, 100, 100), (150, 200, 150, 160), maintenance=0.01)
+
+    result = run(where, rules=rules, side=-1, stop=0.0)
 
     trade = only(result)
-    assert trade["exit_kind"] in {ExitKind.STOP, ExitKind.LIQUIDATION}
-    assert result.final_equity == pytest.approx(1_000.0 + trade["pnl"])
+    assert (trade["exit_kind"], trade["exit_row"]) == (ExitKind.LIQUIDATION, 3)
+    assert trade["exit_price"] == pytest.approx(2_000.0 / 10.1)
+    assert result.final_equity == pytest.approx(0.01 * 10 * trade["exit_price"])
 
 
 def test_liquidation_without_a_stop_ends_at_nothing_not_below():
@@ -235,7 +235,7 @@ def test_all_in_spends_the_equity_at_the_fill_and_carries_the_barriers_over():
 
 
 def test_two_markets_share_one_equity_and_one_axis():
-    one = market((100, 101, 99, 100), (100, 101, 99, 110))
+    one = market((100, 101, 99, 100), (100, 110, 99, 110))
     far = one.bars
     late = Market("ETHUSDT", replace(far, ts=far.ts + 2 * MINUTE), MINUTE)
 
@@ -276,8 +276,8 @@ def test_what_cannot_be_run_is_refused():
         backtest(PLANNED, Plan(), where, capital=0.0)
     with pytest.raises(ConfigError, match="no bar"):
         backtest(PLANNED, Plan(), replace(where, bars=where.bars.prefix(0)))
+    rules = replace(RULES, psychology=lambda decision, _: amend(decision, "psychology", "why", size=0.5))
     with pytest.raises(ConfigError, match="influences="):
-        rules = replace(RULES, psychology=lambda decision, _: amend(decision, "psychology", "why", size=0.5))
         backtest(PLANNED, Plan(), where, rules=rules)
     with pytest.raises(InvariantBroken, match="align"):
         backtest(replace(PLANNED, signals=lambda b, _: Signals.none(b.n - 1)), Plan(), where)

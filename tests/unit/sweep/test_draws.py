@@ -26,10 +26,10 @@ def test_grid_holds_every_combination_once() -> None:
 
 
 def test_grid_neighbours_share_their_indicators() -> None:
-    """A tile of ten values of the second length is walked whole before the next: few indicators are alive at a time."""
-    made = Grid(SPACE).take(range(100))
+    """A tile of four values of the second length is walked whole before the next: few indicators live at a time."""
+    made = Grid(SPACE).take(range(40))
 
-    assert {row["fast"] for row in made} == set(range(10))
+    assert {row["fast"] for row in made} == {0, 1, 2, 3}
     assert {row["slow"] for row in made} == {40, 50, 60, 70, 80}
 
 

@@ -111,6 +111,8 @@ class Column(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         node = None if method != "__call__" or options else _apply(ufunc, inputs)
+        if out is None and node is not None and _vanishes(node):
+            return Column(Constant(node.n, np.float64(0.0)))
         if node is None:
             return _at_once(getattr(ufunc, method), inputs, out, options)
         if out is None:
@@ -159,6 +161,16 @@ class Column(NDArrayOperatorsMixin):
 def node_of(value: Any, n: int) -> Node:
     """Return the expression behind whatever a strategy hands over as a column of n rows."""
     return _spread(value, n)
+
+
+def _vanishes(node: Apply) -> bool:
+    """Whether it is a column of the bars times 0.0, as a stop of 0 % is: 0.0 in every row, to the last bit."""
+    if node.function is not np.multiply or node.dtype != np.float64:
+        return False
+    return any(
+        isinstance(column, Leaf) and column.finite and isinstance(factor, float) and repr(float(factor)) == "0.0"
+        for column, factor in (node.args, node.args[::-1])
+    )
 
 
 def _is_scalar(value: Any) -> bool:

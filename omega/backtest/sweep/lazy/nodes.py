@@ -88,11 +88,13 @@ class Node(ABC):
 class Leaf(Node):
     """Values that exist: a column of the bars, an indicator, or whatever a function returned."""
 
-    __slots__ = ("array",)
+    __slots__ = ("array", "finite")
 
-    def __init__(self, array: Array, key: object) -> None:
+    def __init__(self, array: Array, key: object, *, finite: bool = False) -> None:
+        """Take an array under a key; `finite` says that it is known to hold no negative number, no NaN, no infinity."""
         super().__init__(len(array), array.dtype, ("leaf", key))
         self.array = self.made = array
+        self.finite = finite
 
     def _block(self, low: int, high: int) -> Array:
         return self.array[low:high]

@@ -1,6 +1,6 @@
 """Flags and sides for every row, made of expressions: comparisons in blocks that stay in the cache, many at a time.
 
-Called by the sweep for a batch of combinations: ten fast and three slow averages are read once, not thirty times.
+Called by the sweep for a batch of combinations: four fast and two slow averages are read once, not eight times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from omega.backtest.sweep.lazy.compare import BLOCK, KINDS, MOST, compare_all
 from omega.backtest.sweep.lazy.nodes import Apply, Array, Cast, Constant, Leaf, Node, Part, Patch
 
-_ROOM: Final = 4_000_000
+_ROOM: Final = 2_500_000
 """What is kept from one batch to the next: planes that combinations with other stops share."""
 
 

@@ -19,8 +19,8 @@ from omega.backtest.sweep.lazy.nodes import Constant, Leaf, Node
 from omega.engine.bars import Bars
 from omega.engine.signals import Signals
 
-INDICATOR_BYTES: Final = 30_000_000
-"""What the shared indicators may hold: seven averages over a year of minutes, a tile of the grid and what passes."""
+INDICATOR_BYTES: Final = 26_000_000
+"""What the shared indicators may hold: six averages over a year of minutes, a tile of the grid and what passes."""
 
 _COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 
@@ -99,7 +99,8 @@ class Twin:
     def __init__(self, signals: Callable[..., Any], bars: Bars, indicators: Indicators) -> None:
         self._signals = _rebound(signals, indicators)
         self._bars = bars
-        self._columns = {name: Leaf(getattr(bars, name), name) for name in _COLUMNS}
+        # Bars are checked when they are made: none of their columns holds what is no number.
+        self._columns = {name: Leaf(getattr(bars, name), name, finite=True) for name in _COLUMNS}
 
     def __call__(self, params: object) -> Traced:
         """Return what the strategy says under some parameters.
