@@ -1,7 +1,8 @@
 """Measure the running farm: replay speed, bar-to-order latency, bus, memory, start-up. Prints figures, judges nothing.
 
-`make bench` runs all of it (some minutes on two cores); `make bench ARGS="--only replay"` one part; `--json` is for
-machines.
+`make bench` runs all of it but the peers (some minutes on two cores); `make bench ARGS="--only replay"` one part;
+`--only peers` installs other back-testers into environments of their own under var/peers and runs them beside ours;
+`--json` is for machines.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus")
+PARTS = ("replay", "latency", "bus", "kernel")
+PEERS = "peers"
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
     "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB",
     "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms",
+    "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
+    "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
 
@@ -100,10 +105,24 @@ def bus() -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+def kernel() -> dict[str, Any]:
+    """Run the back-test kernel and the sweep beside the bare loop, each job in a process of its own."""
+    from kernel import measure
+
+    return dict(measure())
+
+
+def peers() -> dict[str, Any]:
+    """Run the peers and ours around each of them, on the same bars."""
+    from compare import compare
+
+    return dict(compare())
+
+
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--only", choices=(*PARTS, PEERS), help="one part")
     parser.add_argument("--bars", type=int, default=3000, help="bars of the replay (default 3000)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -116,6 +135,8 @@ def main() -> None:
             "replay": lambda: replay(options.bars),
             "latency": lambda: latency(600),
             "bus": bus,
+            "kernel": kernel,
+            "peers": peers,
         }[part]()
         if not options.json:
             print(f"\n{part}  ({AIMS[part]})\n{json.dumps(found[part], indent=2)}", flush=True)

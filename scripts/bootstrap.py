@@ -42,6 +42,10 @@ WHEELS = {
 
 TIMEOUT_S = 60
 WARM_S = 300
+_WARM = (
+    "from omega.backtest.compile import warm; from omega.backtest.sweep.warmth import warm_sweep; warm(); warm_sweep()"
+)
+"""What a start would otherwise wait for: the loop's machine code, and the sweep's."""
 BRINGS = {"dev": {"dev", "local"}, "local": {"local"}}
 """What an extra includes: a development set-up can run the farm as well."""
 
@@ -242,7 +246,7 @@ def sync(root: Path, uv: str, extra: str) -> None:
 def warm(root: Path) -> None:
     """Compile the back-test's kernel into its cache: the first back-test then starts as fast as every other."""
     say("compiling the back-test kernel")
-    command = [str(root / ".venv" / "bin" / "python"), "-c", "from omega.backtest.compile import warm; warm()"]
+    command = [str(root / ".venv" / "bin" / "python"), "-c", _WARM]
     try:
         subprocess.run(command, cwd=root, check=True, timeout=WARM_S)
     except (OSError, subprocess.SubprocessError):
