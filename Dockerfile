@@ -46,6 +46,14 @@ RUN --mount=type=bind,source=wheels/project,target=/wheels \
     /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
  && $COMPILE
 
+FROM build AS build-research
+RUN --mount=type=bind,source=wheels/deps,target=/wheels \
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/research.txt \
+ && $COMPILE
+RUN --mount=type=bind,source=wheels/project,target=/wheels \
+    /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
+ && $COMPILE
+
 FROM build AS build-runner
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
     /app/venv/bin/pip install --find-links /wheels -r /wheels/runner.txt \
@@ -103,7 +111,17 @@ ENV OMEGA_MONITORING__PORT=9102
 EXPOSE 9102
 ENTRYPOINT ["python", "-m", "services.runner"]
 
-# The only image with recorded data: candles and funding of the demo.
+# No service: the command line with everything that history needs, for sweeps as Jobs.
+FROM base AS research
+ENV PATH=/app/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMEGA_CONFIG_DIR=/app/config
+WORKDIR /app/state
+COPY config /app/config
+COPY data /app/data
+COPY --from=build-research /app/venv /app/venv
+USER 10001:10001
+ENTRYPOINT ["omega"]
+
+# With recorded data: candles and funding of the demo.
 FROM service AS simulator
 COPY data /app/data
 COPY --from=build-simulator /app/venv /app/venv
