@@ -126,7 +126,7 @@ def _options(
         start=start,
         data=str(Path(data).absolute()) if data else "",
         redis_url=os.environ.get("OMEGA_REDIS_URL", ""),
-        extra_env={"OMEGA_RECORD_DIR": str(Path(record).absolute())} if record else {},
+        extra_env={"OMEGA_RUNNER__RECORD": str(Path(record).absolute())} if record else {},
         services=("discord_bot",) if with_discord else (),
     )
 

@@ -199,6 +199,7 @@ class Runner(Section):
     status_s: float = setting(1.0, "time between two bot statuses", unit="s", reload=LIVE, gt=0)
     risk_pct: float = setting(1.0, "equity lost when the stop is hit", unit="% of equity", reload=BAR, gt=0, le=10)
     intent_ttl_s: float = setting(20.0, "age at which an entry is worthless", unit="s", reload=LIVE, gt=0)
+    record: str = setting("", "folder that the bot's session is recorded in, for `omega replay`; empty = none")
 
 
 class Place(Section):

@@ -69,13 +69,13 @@ class RunnerService(BaseService):
     name: ClassVar[str] = "runner"
     applies_at_bar: ClassVar[bool] = True
 
-    def __init__(self, *, settings: Settings, bus: Bus, record: Path | None = None) -> None:
+    def __init__(self, *, settings: Settings, bus: Bus) -> None:
         super().__init__(settings=settings, bus=bus)
         self.bot = Bot(Charter.of(settings))
         self.counts = {"decisions": 0, "intents": 0}
         self.last: Decision | None = None
         self.warm = False
-        self._record = record
+        self._record = Path(settings.runner.record) if settings.runner.record else None
         self._session: Session | None = None
         self._lease: Lease | None = None
         seat = self.bot.seat

@@ -20,7 +20,7 @@ from omega.engine import I64, Bars
 from omega.errors import ConfigError
 
 SUFFIX: Final = ".session.jsonl"
-RECORD_DIR: Final = "OMEGA_RECORD_DIR"
+RECORD_DIR: Final = "OMEGA_RUNNER__RECORD"
 FUNDING_NS: Final = 8 * 3_600 * 1_000_000_000
 _SPARE: Final = 64
 """Minutes of history before the oldest bar that a runner asks for."""

@@ -86,21 +86,20 @@ class Pool:
             exhausted = exhausted and not self._again
 
     def drain(self) -> Iterator[list[Outcome]]:
-        """Yield what the workers are still busy with, and give them nothing more."""
-        while any(worker.chunks for worker in self._workers):
-            made = list(self._collect(_STOP_S))
-            if not made:
-                return
-            yield from made
+        """Yield what the workers finish within some seconds, and give them nothing more."""
+        until = time.monotonic() + _STOP_S
+        while any(worker.chunks for worker in self._workers) and (left := until - time.monotonic()) > 0:
+            yield from self._collect(left)
 
     def close(self) -> None:
         """End the workers."""
         for worker in self._workers:
             with suppress(OSError):
                 _pipe(worker.process.stdin).close()
+        until = time.monotonic() + _STOP_S
         for worker in self._workers:
             try:
-                worker.process.wait(_STOP_S)
+                worker.process.wait(max(until - time.monotonic(), 0.01))
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()

@@ -111,7 +111,8 @@ class Desk:
 
     async def start(self) -> RunnerService:
         bus = self.bus.peer("runner/alpha")
-        self.runner = RunnerService(settings=settings(**self.changes), bus=bus, record=self.record)
+        recorded = {"runner": {"record": str(self.record)}} if self.record else {}
+        self.runner = RunnerService(settings=settings(**{**self.changes, **recorded}), bus=bus)
         await self.runner.initialize()
         await self.runner.start()
         await eventually(lambda: self.bot.ready, what="the runner's readiness")
