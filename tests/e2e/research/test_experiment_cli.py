@@ -154,7 +154,14 @@ def test_experiment_interrupted_loses_no_finished_cell(tmp_path: Path, how: sign
     before = _edited()
     command = [sys.executable, "-m", "omega.cli", "experiment", "run", "long.yaml", "--workers", "2", "--json"]
     running = subprocess.Popen(
-        command, cwd=tmp_path, env=_environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who runs the tests in the background may ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one system call, no lock
     )
     cells = tmp_path / "var/experiments/long/cells.db"
     _wait(lambda: _count(cells) >= 3)

@@ -220,7 +220,14 @@ def _cli(storage: str, tmp_path: Path, *more: str) -> subprocess.Popen[bytes]:
     ]  # fmt: skip
     env = {**os.environ, "OMEGA_TRIALS_DB": str(tmp_path / "trials.db")}
     return subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # Who runs the tests in the background may ignore SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one system call, no lock
     )
 
 
