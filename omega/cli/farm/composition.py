@@ -22,7 +22,7 @@ from omega.cli.farm.observer import Observer
 from omega.cli.farm.processes import Child, Processes, fatal, free_port, last_words
 from omega.cli.farm.redis_server import redis_child, wait_for_redis
 from omega.config import Settings
-from omega.domain import Mode, timeframe_ns
+from omega.domain import timeframe_ns
 from omega.errors import EnvironmentFault, OmegaError
 
 READY_S = 60.0
@@ -150,7 +150,7 @@ class Farm:
     async def _start(self) -> None:
         self.options.home.mkdir(parents=True, exist_ok=True)
         if not self.redis_url:
-            child, self.redis_url = redis_child(self.options.home, live=self.settings.trading.mode is Mode.LIVE)
+            child, self.redis_url = redis_child(self.options.home)
             await self.processes.start(child)
             await wait_for_redis(child)
         for child in self._children():

@@ -14,11 +14,11 @@ _LONGEST_SOCKET = 100
 """Systems allow a little more: 104 bytes, 108 on Linux."""
 
 
-def redis_child(home: Path, *, live: bool) -> tuple[Child, str]:
+def redis_child(home: Path) -> tuple[Child, str]:
     """Describe the embedded server: append-only file on, so that a kill loses nothing that was acknowledged.
 
     The server writes before it answers, so what it acknowledged outlives it; only a crash of the whole machine takes
-    what was not flushed. That matters where the venue outlives the machine: live, every answer waits for the disk.
+    what was not flushed, and the simulator with it.
 
     Returns:
         The child and the URL that it will answer at: its Unix socket, or TCP where that path is too long for one.
@@ -36,8 +36,7 @@ def redis_child(home: Path, *, live: bool) -> tuple[Child, str]:
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
     argv = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
-    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "always" if live else "no"]
-    argv += ["--maxmemory-policy", "noeviction"]
+    argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction"]
     socket = (home / "redis.sock").resolve()
     if len(str(socket)) > _LONGEST_SOCKET:
         return Child("redis", argv, {}, log=home / "redis.log"), f"redis://127.0.0.1:{port}/0"
