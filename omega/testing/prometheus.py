@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import yaml
+
+from omega.testing.servers import free_port
 
 INSTALL = "apt-get install prometheus"
 READY_S = 15.0
@@ -72,7 +73,7 @@ class PrometheusServer:
         Raises:
             RuntimeError: it did not become ready, with the end of its log.
         """
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         (self._directory / "prometheus.yml").write_text(yaml.safe_dump(self._config), encoding="utf-8")
         log = self._directory / "prometheus.log"
@@ -183,9 +184,3 @@ def refused(server: PrometheusServer, dashboard: Path) -> dict[str, str]:
 def empty(server: PrometheusServer, dashboard: Path) -> list[str]:
     """Run every panel's query and return the titles of those without a series."""
     return [panel.title for panel in panels(dashboard) if not server.query(panel.expression).series]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

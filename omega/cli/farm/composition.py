@@ -19,11 +19,12 @@ from omega.bus import Bus, connect
 from omega.cli.farm.admin import AdminClient
 from omega.cli.farm.conductor import Conductor
 from omega.cli.farm.observer import Observer
-from omega.cli.farm.processes import Child, Processes, fatal, free_port, last_words
+from omega.cli.farm.processes import Child, Processes, exchange_line, fatal, not_ready
 from omega.cli.farm.redis_server import redis_child, wait_for_redis
 from omega.config import Settings
 from omega.domain import timeframe_ns
-from omega.errors import EnvironmentFault, OmegaError
+from omega.errors import OmegaError
+from omega.runtime.ports import HeldPorts
 
 READY_S = 60.0
 LOCKSTEP = "lockstep"
@@ -63,8 +64,9 @@ class Farm:
         self.settings = settings
         self.options = options
         self.processes = Processes()
-        self.admin_port = free_port()
-        self.simulator_port = free_port()
+        self.ports = HeldPorts()
+        self.admin_port = self.ports.take()
+        self.simulator_port = self.ports.take()
         self.admin = AdminClient(self.admin_port)
         self.redis_url = options.redis_url
         self.bus: Bus
@@ -102,6 +104,7 @@ class Farm:
             with contextlib.suppress(OmegaError, TimeoutError):
                 await asyncio.wait_for(self.bus.close(), 3)
         await self.processes.stop(last="redis")
+        self.ports.close()
 
     async def ask_gateway(self, method: str) -> dict[str, Any]:
         """Ask the gateway for a JSON object."""
@@ -124,10 +127,7 @@ class Farm:
                 if await _is_ready(self.processes.children[name]):
                     waiting.discard(name)
             if waiting and time.monotonic() > deadline:
-                child = self.processes.children[min(waiting)]
-                raise EnvironmentFault(
-                    f"{child.name} was not ready within {within_s:.0f} s: {last_words(child)} (log: {child.log})"
-                )
+                raise not_ready([self.processes.children[name] for name in sorted(waiting)], within_s)
             await asyncio.sleep(0.05)
 
     def raise_failed(self) -> None:
@@ -150,7 +150,7 @@ class Farm:
     async def _start(self) -> None:
         self.options.home.mkdir(parents=True, exist_ok=True)
         if not self.redis_url:
-            child, self.redis_url = redis_child(self.options.home)
+            child, self.redis_url = redis_child(self.options.home, self.ports.take())
             await self.processes.start(child)
             await wait_for_redis(child)
         for child in self._children():
@@ -189,7 +189,7 @@ class Farm:
 
     def _child(self, name: str, service: str, env: dict[str, str]) -> Child:
         home = self.options.home
-        port = free_port()
+        port = self.ports.take()
         base = f"http://127.0.0.1:{self.simulator_port}"
         common = {
             "OMEGA_ENV": self.settings.environment.name,
@@ -247,11 +247,8 @@ async def _is_ready(child: Child) -> bool:
 
 async def _get_ok(port: int, path: str) -> bool:
     try:
-        async with asyncio.timeout(1):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-            status = await reader.readline()
-            writer.close()
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        status = await exchange_line(port, request.encode())
     except (OSError, TimeoutError):
         return False
     return b" 200 " in status

@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -22,13 +21,6 @@ LAST_BACKOFF_S = 5.0
 STEADY_S = 30.0
 FATAL_CODES = frozenset({2})
 """A usage error does not heal by itself: the farm stops and shows it."""
-
-
-def free_port() -> int:
-    """Return a TCP port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def die_with_parent() -> None:
@@ -159,6 +151,32 @@ class Processes:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+async def exchange_line(port: int, request: bytes, *, within_s: float = 1.0) -> bytes:
+    """Send bytes to a port of this machine and return the first line of the answer; the connection is always closed.
+
+    Raises:
+        OSError: nobody listens, or the connection broke.
+        TimeoutError: no line came in time.
+    """
+    async with asyncio.timeout(within_s):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request)
+            return await reader.readline()
+        finally:
+            writer.close()
+
+
+def not_ready(children: list[Child], within_s: float) -> EnvironmentFault:
+    """Return the error for processes that did not become ready: what the one that keeps dying said, else the first."""
+    first = max(children, key=lambda child: child.restarts)
+    names = ", ".join(child.name for child in children)
+    died = f", which died {first.restarts} times" if first.restarts else ""
+    return EnvironmentFault(
+        f"{names} not ready within {within_s:.0f} s; {first.name}{died}, said: {last_words(first)} (log: {first.log})"
+    )
 
 
 def last_words(child: Child) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from omega.cli.farm.processes import Child, free_port
+from omega.cli.farm.processes import Child, exchange_line
 from omega.errors import EnvironmentFault
 
 START_S = 10.0
@@ -14,7 +14,7 @@ _LONGEST_SOCKET = 100
 """Systems allow a little more: 104 bytes, 108 on Linux."""
 
 
-def redis_child(home: Path) -> tuple[Child, str]:
+def redis_child(home: Path, port: int) -> tuple[Child, str]:
     """Describe the embedded server: append-only file on, so that a kill loses nothing that was acknowledged.
 
     The server writes before it answers, so what it acknowledged outlives it; only a crash of the whole machine takes
@@ -34,7 +34,6 @@ def redis_child(home: Path) -> tuple[Child, str]:
         ) from None
     data = home / "redis"
     data.mkdir(parents=True, exist_ok=True)
-    port = free_port()
     argv = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
     argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction"]
     socket = (home / "redis.sock").resolve()
@@ -54,10 +53,7 @@ async def wait_for_redis(child: Child) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"PING\r\n")
-            answer = await asyncio.wait_for(reader.readline(), 1)
-            writer.close()
+            answer = await exchange_line(port, b"PING\r\n")
         except (OSError, TimeoutError):
             await asyncio.sleep(0.02)
             continue

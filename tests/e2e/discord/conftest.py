@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from omega.bus import RedisBus, connect
-from omega.cli.farm.processes import free_port
 from omega.testing.discord import World
+from omega.testing.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,16 +17,11 @@ from typing import Any
 import ccxt.pro as ccxtpro
 import pytest
 
+from omega.testing.servers import free_port
+
 ROOT = Path(__file__).parents[3]
 BTC = "BTC/USDT:USDT"
 REST = ["spot", "mix", "user", "p2p", "broker", "margin", "common", "tax", "convert", "copy", "earn", "uta"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment() -> dict[str, str]:
