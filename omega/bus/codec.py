@@ -6,6 +6,8 @@ Decimals are strings. Producers cannot write an unknown field (the dataclasses r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from json.encoder import encode_basestring_ascii as _quote
 from typing import Any, Final
 
@@ -67,30 +69,34 @@ def _envelope_schema(data: core_schema.CoreSchema) -> core_schema.CoreSchema:
 
 
 class Format:
-    """How one message type is written and read.
+    """How one message type is written and read; a process builds it for the types that it meets.
 
     Attributes:
         spec: the row of the type.
         opening: the first bytes of every message of today's version.
     """
 
-    __slots__ = ("_data", "_dump", "_envelope", "opening", "spec")
-
     def __init__(self, spec: Spec) -> None:
-        schema = _finite_or_text(TypeAdapter(spec.cls).core_schema)
         self.spec = spec
         self.opening = b'{"type":"%b","v":%d' % (spec.name.encode(), spec.version)
-        self._dump = SchemaSerializer(schema).to_json
-        self._data = SchemaValidator(schema)
-        self._envelope = SchemaValidator(_envelope_schema(schema))
 
-    def dump(self, message: Message) -> bytes:
+    @cached_property
+    def dump(self) -> Callable[[Message], bytes]:
         """Write the data alone."""
-        return self._dump(message)
+        return SchemaSerializer(self._schema).to_json
 
-    def load_today(self, raw: bytes) -> Envelope:
+    @cached_property
+    def load_today(self) -> Callable[[bytes], Envelope]:
         """Read an envelope of today's version in one validation."""
-        return self._envelope.validate_json(raw)  # type: ignore[no-any-return]
+        return self._envelope.validate_json
+
+    @cached_property
+    def _envelope(self) -> SchemaValidator:
+        return SchemaValidator(_envelope_schema(self._schema))
+
+    @cached_property
+    def _schema(self) -> Any:
+        return _finite_or_text(TypeAdapter(self.spec.cls).core_schema)
 
     def load_older(self, wire: dict[str, Any]) -> Envelope:
         """Read an envelope of any version: its data are brought to today's version first."""
@@ -99,7 +105,7 @@ class Format:
 
 
 FORMATS: Final = {spec.name: Format(spec) for spec in SPECS}
-_BY_OPENING = {form.opening: form.load_today for form in FORMATS.values()}
+_BY_OPENING = {form.opening: form for form in FORMATS.values()}
 _BY_CLASS = {spec.cls: FORMATS[spec.name] for spec in SPECS}
 
 
@@ -113,6 +119,13 @@ def format_of(message: Message) -> Format:
         return _BY_CLASS[type(message)]
     except KeyError:
         raise TypeError(f"{type(message).__name__} is no message: add a row to omega.bus.messages.SPECS") from None
+
+
+def prepare(*kinds: type[Message]) -> None:
+    """Build the formats of some types now, so that their first message need not wait for it (some milliseconds)."""
+    for kind in kinds:
+        form = _BY_CLASS[kind]
+        _ = form.dump, form.load_today
 
 
 def write(
@@ -162,9 +175,9 @@ def decode(raw: bytes) -> Envelope:
     Raises:
         CorruptData: the bytes are no envelope, of an unknown type or version, or their data do not fit.
     """
-    load = _BY_OPENING.get(raw[: raw.find(b',"id"')])
+    form = _BY_OPENING.get(raw[: raw.find(b',"id"')])
     try:
-        return load(raw) if load is not None else _decode_slowly(raw)
+        return form.load_today(raw) if form is not None else _decode_slowly(raw)
     except ValidationError as error:
         raise CorruptData(f"a message does not fit its type: {_first(error)}: {_show(raw)}") from None
 

@@ -11,4 +11,5 @@ NO_SECRET = SecretStr("")
 class Section(BaseModel):
     """A frozen group of settings that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Only the whole tree is validated at a start: a section builds its own validator when it is first used by itself.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

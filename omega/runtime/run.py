@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib import metadata
@@ -101,9 +102,12 @@ def memory_bus(settings: Settings, *, source: str) -> Bus:
 def version() -> str:
     """Return the version of the installed distribution."""
     try:
-        return metadata.version("omega-bot-farm")
+        text = metadata.distribution("omega-bot-farm").read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return "0"
+    # Its `version` has the whole file parsed as an e-mail, README and all, at every start of every process.
+    found = re.search(r"^Version: *(\S+)", text, re.MULTILINE)
+    return found[1] if found else "0"
 
 
 def set_up_logging(loaded: Loaded, *, name: str, redactor: Redactor) -> Levels:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final
 
+from omega.bus.codec import prepare
 from omega.bus.instruments import keep_instrument
+from omega.bus.messages import OrderEvent, StopEvent
 from omega.bus.port import Bus, BusState, Lease
 from omega.config import Settings
-from omega.domain import Fill, Mode
+from omega.domain import Fill, Intent, Mode
 from omega.errors import ConfigError, Fenced, OmegaError, Rejected
 from omega.plugins import venues
 from omega.resilience import retry_read
@@ -83,6 +85,7 @@ class GatewayService(BaseService):
 
     async def on_initialize(self) -> None:
         """Open journal and venue and recover: before that the gateway is not ready."""
+        prepare(Intent, OrderEvent, Fill, StopEvent)
         loop = asyncio.get_running_loop()
         self.private.schedule = lambda call: _soon(loop, call)
         self.account.journal.open()

@@ -20,7 +20,8 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "scripts/bootstrap.py"
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT = ROOT / "scripts/bootstrap.py"
 NAME = "uv-0.13.8-py3-none-any.whl"
 FAKE_UV = """#!/bin/sh
 if [ "$1" = --version ]; then echo "uv {version}"; exit 0; fi
@@ -123,8 +124,26 @@ def test_bootstrap_without_uv_and_pip_fetches_uv_and_installs_the_lock(
     assert _calls(root) == [f"sync --frozen --extra dev --python {sys.executable} --quiet"]
     assert [path.name for path in (root / ".uv").iterdir()] == ["uv"]
     told = capsys.readouterr().out.splitlines()
-    assert len(told) == 5  # two of them about the kernel, which this Python, an empty file, cannot compile
-    assert "first back-test" in told[3]
+    assert len(told) == 7  # four of them about what this Python, an empty file, cannot compile ahead
+    assert "first start" in told[3]
+    assert "first back-test" in told[5]
+
+
+def test_bootstrap_compiles_what_a_farm_loads_also_where_python_writes_no_bytecode(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nine processes start at once; without bytecode each of them compiles the same thousand modules."""
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPYCACHEPREFIX={tmp_path}/cache PYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    script.compile_ahead(tmp_path)
+
+    compiled = {path.name.split(".")[0] for path in (tmp_path / "cache").rglob("*.pyc")}
+    assert {"orderpath", "sink", "sky", "bot", "replay", "bitget", "ccxt_trend", "session"} <= compiled
+    assert capsys.readouterr().out.splitlines() == ["setup: compiling what the services load"]
 
 
 def test_bootstrap_does_nothing_until_the_lock_changes(
