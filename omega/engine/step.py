@@ -41,13 +41,16 @@ def decide(
     if window.n == 0:
         raise CorruptData(f"{strategy.name}: there is no bar to decide on; feed the window first")
     context = Context(window.ts[-1].item(), window.close[-1].item(), book, readings)
-    if window.n <= strategy.warmup(params):
+    need = strategy.warmup(params)
+    if window.n <= need:
         return _quiet(context, NOT_READY)
-    signals = strategy.signals(window, params)
-    if signals.n != window.n:
-        raise InvariantBroken(f"{strategy.name} returned {signals.n} rows for {window.n} bars; align its arrays")
+    # By its declaration nothing older is felt; twice of it leaves even what rounding keeps of older bars behind.
+    seen = window.since(max(window.n - 2 * need - 1, 0))
+    signals = strategy.signals(seen, params)
+    if signals.n != seen.n:
+        raise InvariantBroken(f"{strategy.name} returned {signals.n} rows for {seen.n} bars; align its arrays")
     rules = rules_for(settings, params)
-    row = signals.at(window.n - 1)
+    row = signals.at(seen.n - 1)
     draft = _draft(strategy, row, context, rules)
     return run_stages(draft, context, rules)
 

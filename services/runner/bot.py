@@ -118,6 +118,11 @@ class Bot:
                 f"bar at {bar.ts_ns} is no newer than the one at {self.window.last_ts_ns}; it is not used"
             )
 
+    def rehearse(self) -> None:
+        """Ask the strategy once and forget its answer: what it loads at its first call must not delay a decision."""
+        if len(self.window):
+            self.strategy.signals(self.window.bars(), self.params)
+
     def take(self, seen: Seen) -> Done:  # noqa: C901, PLR0912 - one row a thing that can be seen
         """Fold one thing and return what is to be done about it.
 

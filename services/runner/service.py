@@ -24,9 +24,10 @@ from omega.bus import (
     OrderEvent,
     Received,
 )
+from omega.bus.codec import prepare
 from omega.bus.instruments import read_instrument
 from omega.config import Settings
-from omega.domain import Bar, Decision, Fill, Instrument, Reading, timeframe_ns
+from omega.domain import Bar, Decision, Fill, Instrument, Intent, Reading, timeframe_ns
 from omega.engine import AccountBook, BarWindow
 from omega.errors import CorruptData, Fenced
 from omega.runtime import BaseService
@@ -169,7 +170,9 @@ class RunnerService(BaseService):
     async def _live(self) -> None:
         if self._lease is None:
             self._lease = await self.hold_lease(f"bot:{self.bot.seat.bot}")
+        prepare(BarClosed, DecisionMade, Intent)
         since = await self._restore(await self._wait_for_instrument())
+        self.bot.rehearse()
         await self._ask_sky(self.window.last_ts_ns, within_s=AT_START_S)
         for topic in self._command_topics():  # from here on nothing is lost between two follows
             newest = await self.bus.history(topic, count=1)

@@ -163,3 +163,19 @@ def test_decide_misaligned_signals_crash():
 def test_decide_empty_window_is_refused():
     with pytest.raises(CorruptData, match="no bar"):
         decide(ENTRY, Script(), window().prefix(0), FLAT_BOOK, RULES)
+
+
+def test_decide_shows_a_strategy_twice_its_warm_up_and_the_bar_itself():
+    """What it declares to need decides what it computes over, however long the runner's window is."""
+    shown: list[Bars] = []
+
+    def watching(bars: Bars, p: Script) -> Signals:
+        shown.append(bars)
+        return scripted(bars, p)
+
+    whole = window(20)
+    decide(replace(ENTRY, signals=watching), Script(side=1), whole, FLAT_BOOK, RULES)
+    decide(replace(ENTRY, signals=watching), Script(side=1), window(5), FLAT_BOOK, RULES)
+
+    assert [bars.n for bars in shown] == [7, 5]
+    assert shown[0].ts[-1] == whole.ts[-1]
