@@ -50,7 +50,7 @@ _LOADED = """
 from services.gateway.venues._lean import exchange_class, use_lean_ccxt
 use_lean_ccxt()
 exchange_class("bitget")
-import omega.runtime, omega.cli.up, skyfield.almanac, skyfield.api, watchfiles
+import omega.runtime, omega.cli.up, skyfield.almanac, skyfield.api
 import services.cosmic.service, services.discord_bot.service, services.gateway.service
 import services.ledger.service, services.runner.service, services.simulator.service
 from omega import plugins

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from omega.config.change import AT_ONCE, BETWEEN_BARS, Change
@@ -15,9 +17,10 @@ from omega.telemetry import get_logger
 
 logger = get_logger(__name__)
 
+LOOK_S = 0.5
+"""Time between two looks at names and times; what changes between two of them is not complete yet."""
 CHECK_S = 60.0
-"""Time between two looks at the content itself: the belt beside the watch."""
-SETTLE_MS = 200
+"""Time between two looks at the content itself, for a file system that keeps no times."""
 
 Apply = Callable[[Change], Awaitable[None]]
 Reject = Callable[[str], Awaitable[None]]
@@ -26,8 +29,8 @@ Reject = Callable[[str], Awaitable[None]]
 class Reloader:
     """Follows the files behind a loaded configuration.
 
-    A ConfigMap is watched as a directory, for the swap of its `..data` link: a watch of the file itself fires only
-    when the old directory is deleted.
+    A ConfigMap's files are links through its `..data` link: when that is swapped, each of them becomes another file.
+    Every process of a farm watches; a look at some thirty files costs less than a library and a thread for it.
     """
 
     def __init__(self, loaded: Loaded, *, check_s: float = CHECK_S) -> None:
@@ -53,22 +56,19 @@ class Reloader:
         return self._wanted is not self.settings
 
     async def run(self) -> None:
-        """Watch until cancelled."""
-        from watchfiles import awatch
-
+        """Watch until cancelled: look at names and times, and at the content itself when these have come to rest."""
         directories = [directory for directory in self.loaded.directories if directory.is_dir()]
         if not directories:
             return
-        watch = awatch(
-            *directories,
-            watch_filter=_matters,
-            step=SETTLE_MS,
-            yield_on_timeout=True,
-            rust_timeout=int(self._check_s * 1000),
-            recursive=True,
-        )
-        async for _ in watch:
-            await self.check()
+        read, before, until = marks(directories), marks(directories), time.monotonic() + self._check_s
+        await self.check()  # what was written between the load and the first look
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = marks(directories)
+            if (now != read and now == before) or time.monotonic() >= until:
+                read, until = now, time.monotonic() + self._check_s
+                await self.check()
+            before = now
 
     async def check(self) -> bool:
         """Read everything again when the content has changed; tell whether a new configuration is in force."""
@@ -128,13 +128,31 @@ def content_hash(directories: tuple[Path, ...]) -> str:
     return digest.hexdigest()
 
 
+def marks(directories: Iterable[Path]) -> tuple[tuple[str, int, int, int], ...]:
+    """Return path, inode, size and time of every settings and secret file: they change with its content."""
+    found: list[tuple[str, int, int, int]] = []
+    for directory in directories:
+        _mark(str(directory), found)
+    return tuple(sorted(found))
+
+
+def _mark(directory: str, found: list[tuple[str, int, int, int]]) -> None:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    _mark(entry.path, found)
+                    continue
+                stat = entry.stat()
+                found.append((entry.path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    except OSError:  # swapped away while we look: the next look finds the new one
+        return
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:  # swapped away while we look: the next event brings the new one
         return b""
-
-
-def _matters(_change: object, path: str) -> bool:
-    name = Path(path).name
-    return name == "..data" or name.endswith((".yaml", ".yml")) or ("__" in name and not name.startswith("."))

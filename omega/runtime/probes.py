@@ -15,6 +15,9 @@ from omega.telemetry import Metrics, get_logger
 logger = get_logger(__name__)
 
 LOOK_EVERY_S = 0.1
+"""Time between two looks until the service is ready."""
+LOOK_AGAIN_S = 0.5
+"""Time between two looks while it is: every process of a farm wakes up for them. Probes look when they are asked."""
 
 
 class Probes:
@@ -79,4 +82,4 @@ class Probes:
                 logger.info("ready.awaited", why=f"{bad.name}: {bad.why}")
             was, first_bad = bad is None, "" if bad is None else bad.name
             metrics.gauge("ready").labels(service).set(was)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_AGAIN_S if was else LOOK_EVERY_S)

@@ -31,7 +31,7 @@ __all__ = [
 Event = MutableMapping[str, Any]
 
 NUMBERS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "exception": 40, "critical": 50}
-NOISY = ("asyncio", "aiohttp.access", "ccxt", "discord.http", "discord.gateway", "watchfiles", "alembic", "aiosqlite")
+NOISY = ("asyncio", "aiohttp.access", "ccxt", "discord.http", "discord.gateway", "alembic", "aiosqlite")
 """Foreign loggers that speak from warnings on, unless `log_levels` names them."""
 
 

@@ -33,21 +33,21 @@ class BotTally:
     rejected: int = 0
     fills: int = 0
     books: dict[str, Position] = field(default_factory=dict)
-    marks: dict[str, Decimal] = field(default_factory=dict)
+    marks: dict[str, float] = field(default_factory=dict)
 
     @property
     def pnl(self) -> Decimal:
         """Realised and open profit after fees and funding, in quote currency."""
-        none = Decimal(0)
-        return sum(
-            (book.net + book.unrealised(self.marks.get(symbol, book.entry)) for symbol, book in self.books.items()),
-            none,
-        )
+        return sum((book.net + book.unrealised(self._mark(symbol)) for symbol, book in self.books.items()), Decimal(0))
 
     @property
     def position(self) -> Decimal:
         """The signed size of the book (a bot trades one symbol)."""
         return sum((book.size for book in self.books.values()), Decimal(0))
+
+    def _mark(self, symbol: str) -> Decimal:
+        price = self.marks.get(symbol)
+        return self.books[symbol].entry if price is None else Decimal(repr(price))
 
 
 class Observer:
@@ -65,7 +65,7 @@ class Observer:
         self.started_s = time.monotonic()
         self._seen: set[str] = set()
         self._decided: dict[int, dict[str, tuple[str, ...]]] = {}
-        self._news = asyncio.Event()
+        self._complete = asyncio.Event()
 
     async def follow_records(self, ready: asyncio.Event) -> None:
         """Count every record until cancelled; `ready` is set when nothing can be missed any more."""
@@ -93,10 +93,10 @@ class Observer:
         """
         deadline = time.monotonic() + within_s
         while len(self._decided.get(bar_ts_ns, {})) < len(self.bots):
-            self._news.clear()
+            self._complete.clear()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
-                    await self._news.wait()
+                    await self._complete.wait()
             except TimeoutError:
                 return None
         for old in [ts for ts in self._decided if ts < bar_ts_ns]:
@@ -133,9 +133,11 @@ class Observer:
             tally.decisions += 1
             self.last[made.bot] = made
         tally.intents.update(made.intents)
-        tally.marks[made.symbol] = Decimal(repr(made.decision.price))
-        self._decided.setdefault(ts, {})[made.bot] = made.intents
-        self._news.set()
+        tally.marks[made.symbol] = made.decision.price
+        decided = self._decided.setdefault(ts, {})
+        decided[made.bot] = made.intents
+        if len(decided) >= len(self.bots):
+            self._complete.set()
 
     def _order(self, event: OrderEvent) -> None:
         tally = self.bots[event.bot]

@@ -89,7 +89,7 @@ def observer() -> Observer:
     for name, side, size in (("fib-btc", 1, "0.0123"), ("ema-btc", -1, "-0.02")):
         tally = made.bots[name]
         tally.books["BTC-USDT.P"] = Position(size=Decimal(size), entry=Decimal(100_000), fees=Decimal("0.74"))
-        tally.marks["BTC-USDT.P"] = Decimal(101_000)
+        tally.marks["BTC-USDT.P"] = 101_000.0
         tally.fills, tally.decisions = 3, 1_234
         made.last[name] = DecisionMade(
             name,

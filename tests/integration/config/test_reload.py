@@ -14,7 +14,7 @@ from omega.bus import MemoryBus
 from omega.bus.messages import ConfigChanged
 from omega.config import Settings, load
 from omega.config.change import Change
-from omega.config.reload import Reloader
+from omega.config.reload import Reloader, marks
 from omega.errors import ConfigError
 from omega.runtime import BaseService, State
 from omega.telemetry import Levels
@@ -158,6 +158,22 @@ async def test_reload_content_hash_finds_what_the_watch_has_missed(config_dir: P
 
     assert await reloader.check()
     assert reloader.settings.monitoring.log_level == "error"
+
+
+def test_marks_move_with_a_swap_and_a_write_and_with_nothing_else(config_dir: Path, mount: Mount) -> None:
+    """A file of the same length and time counts as another one when it is another inode."""
+    before = marks([config_dir, mount.directory])
+    assert len(before) == 2
+    assert marks([config_dir, mount.directory]) == before
+
+    mount.swap(live("monitoring:\n  log_level: warn\n"))
+    swapped = marks([config_dir, mount.directory])
+    (config_dir / "base.yaml").write_text("trading:\n  max_leverage: 2\n")
+    os.utime(config_dir / "base.yaml", ns=(1, 1))
+
+    assert swapped != before
+    assert marks([config_dir, mount.directory]) != swapped
+    assert marks([config_dir / "absent"]) == ()
 
 
 @pytest.mark.req("0.44", "0.73", "0.37")
