@@ -73,30 +73,33 @@ def _sources() -> str:
 
 @cache
 def _numba() -> Any:
-    with _without("scipy"):
+    with _without("scipy", "coverage", "cffi", "yaml"):
         import numba
         import numba.np.arraymath
-    from numba.core import config
+        from numba.core import config
+        from numba.core.registry import cpu_target
 
+        cpu_target.typing_context.refresh()  # what else it imports, numba would import at the first call
+        cpu_target.target_context.refresh()
     config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba sets its settings at import
     return numba
 
 
 @contextmanager
-def _without(package: str) -> Iterator[None]:
-    """Hide a package that is not imported yet.
+def _without(*packages: str) -> Iterator[None]:
+    """Hide packages that are not imported yet.
 
-    numba loads scipy's linear algebra for two functions that nothing here calls: a third of the time to a first result
-    and thirty megabytes.
+    numba loads scipy's linear algebra, a coverage tool and a parser of C where it finds them, for functions that
+    nothing here calls: a third of the time to a first result and thirty megabytes.
     """
-    hidden = package not in sys.modules
-    if hidden:
-        sys.modules[package] = None  # type: ignore[assignment]  # what the import system takes for absent
+    hidden = [package for package in packages if package not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # None is what the import system takes for absent
     try:
         yield
     finally:
-        if hidden:
-            del sys.modules[package]
+        for package in hidden:
+            del modules[package]
 
 
 @cache

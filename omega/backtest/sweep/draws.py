@@ -14,8 +14,8 @@ from omega.backtest.sweep.space import Space
 from omega.errors import ConfigError
 from omega.params import Value
 
-_TILE: Final = 4
-"""How many values of the second indicator length are taken at a time: as many indicators stay in memory."""
+TILE: Final = 10
+"""How many values of the second indicator length are taken at a time, at most: as many indicators stay in memory."""
 
 
 class Draws(Protocol):
@@ -50,6 +50,8 @@ class Grid:
         self._space = space
         outer = [dim for dim in space.dimensions if dim.outer]
         self._tiled = len(outer) - 1 if len(outer) > 1 else -1
+        width = space.dimensions[self._tiled].count
+        self._tile = -(-width // -(-width // TILE))
 
     def take(self, numbers: Sequence[int]) -> list[dict[str, Value]]:
         """Return the combinations of some numbers."""
@@ -62,11 +64,11 @@ class Grid:
             return self._digits(number, [dim.count for dim in dims], [0] * len(dims))
         width = dims[self._tiled].count
         rest = self.count // width
-        tile, inside = divmod(number, rest * _TILE)
+        tile, inside = divmod(number, rest * self._tile)
         counts = [dim.count for dim in dims]
-        counts[self._tiled] = min(_TILE, width - tile * _TILE)
+        counts[self._tiled] = min(self._tile, width - tile * self._tile)
         starts = [0] * len(dims)
-        starts[self._tiled] = tile * _TILE
+        starts[self._tiled] = tile * self._tile
         return self._digits(inside, counts, starts)
 
     def _digits(self, number: int, counts: Sequence[int], starts: Sequence[int]) -> dict[str, Value]:

@@ -6,7 +6,7 @@ There a position is left by the strategy alone, so the walk goes from event to e
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from omega.backtest.legs import (
     CASH,
@@ -23,19 +23,18 @@ from omega.backtest.legs import (
     TURNOVER,
     WINS,
 )
-from omega.engine.bars import F64, I64, Flags
+from omega.engine.bars import F64, I64
 from omega.engine.fills import fee, market_fill, unrealised
 from omega.engine.sizing import all_in
 
-STEP: Final = 16
-"""Rows looked at together: one vector of flags."""
-
 
 def cross(
-    warm: int,
+    since: int,
+    end: int,
     open_: F64,
     close: F64,
-    leave: Flags,
+    leave: I64,
+    gone: I64,
     rows: I64,
     taker: float,
     slippage: float,
@@ -45,61 +44,49 @@ def cross(
     """Walk from one entry to its exit and on to the next entry.
 
     Args:
-        warm: the first row that decides.
+        since: the first row that decides.
+        end: the row behind the last one.
         open_: of the bars.
         close: of the bars.
-        leave: whether a row asks to leave.
+        leave: whether a row asks to leave, a bit a row, see lazy.bits.
+        gone: the rows that ask to leave after one that did not, rising.
         rows: the rows that enter, rising.
         taker: fee of a fill, a fraction.
         slippage: of a market order, a fraction.
         m: money and running metrics, see legs.
         pnls: (out) what each trade made.
     """
-    total = close.shape[0]
-    flat_from = warm
-    for number in range(rows.shape[0]):
-        entered = rows[number] + 1
-        if rows[number] < flat_from or entered >= total or m[CASH] <= 0.0:
+    flat_from, at, trips = since, 0, 0
+    for row in rows:
+        entered = row + 1
+        if row < flat_from or entered >= end or m[CASH] <= 0.0:
             continue
         price = market_fill(1, open_[entered], slippage)
         size = all_in(m[CASH], price, taker)
         paid = fee(price, size, taker)
         m[CASH] -= paid
         m[TURNOVER] += price * size
-        gone = left(entered, leave)
-        last = min(gone, total - 1)
-        add_up(size, price, close[entered : last + 1], m)
-        ended = gone + 1 >= total
-        out = close[total - 1] if ended else market_fill(-1, open_[gone + 1], slippage)
+        while at < gone.shape[0] and gone[at] < entered:
+            at += 1
+        left = gone[at] if at < gone.shape[0] else end
+        if (leave[entered >> 6] >> (entered & 63)) & 1 != 0:
+            left = entered
+        add_up(size, price, close[entered : min(left + 1, end)], m)
+        ended = left + 1 >= end
+        out = close[end - 1] if ended else market_fill(-1, open_[left + 1], slippage)
         gained = unrealised(1, size, price, out)
         spent = fee(out, size, taker)
         pnl = gained - (paid + spent)
         m[CASH] += gained - spent
         m[FEES] = m[FEES] + paid + spent
         m[TURNOVER] += out * size
-        pnls[int(m[TRIPS])] = pnl
-        m[TRIPS] += 1.0
+        pnls[trips] = pnl
+        trips += 1
         m[WINS] += 1.0 if pnl > 0.0 else 0.0
-        flat_from = gone + 1
+        flat_from = left + 1
         if not ended:
             tally(m[CASH], m)
-    m[LEGS] = m[POSITIONS] = m[TRIPS]
-
-
-def left(since: int, leave: Flags) -> int:
-    """Return the first row from `since` on that asks to leave, or the end."""
-    total = leave.shape[0]
-    row = since
-    while row + STEP <= total:
-        some = False
-        for flag in leave[row : row + STEP]:
-            some |= flag
-        if some:
-            break
-        row += STEP
-    while row < total and not leave[row]:
-        row += 1
-    return row
+    m[TRIPS] = m[LEGS] = m[POSITIONS] = trips
 
 
 def add_up(size: float, entry: float, closes: F64, m: F64) -> None:

@@ -70,9 +70,12 @@ def figures_of(sums: Sums, *, bars: int, timeframe_ns: int, span_ns: int, capita
     }
 
 
-def won_and_lost(pnl: F64, position: I64) -> tuple[float, float]:
-    """Return what the winning and the losing round trips made, from the legs and the trips they belong to."""
-    if len(pnl) and int(position.max()) + 1 != len(pnl):
+def won_and_lost(pnl: F64, position: I64 | None = None) -> tuple[float, float]:
+    """Return what the winning and the losing round trips made, from the legs and the trips they belong to.
+
+    Without trips every leg is one of its own.
+    """
+    if position is not None and len(pnl) and int(position.max()) + 1 != len(pnl):
         pnl = np.asarray(np.bincount(position, pnl), np.float64)
     return float(np.maximum(pnl, 0.0).sum()), float(np.minimum(pnl, 0.0).sum())
 

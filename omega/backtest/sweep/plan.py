@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from omega import __version__
+from omega.backtest.sweep.draws import TILE
 from omega.backtest.sweep.goal import Goal
 from omega.backtest.sweep.job import Job
 from omega.backtest.sweep.space import Space
@@ -118,6 +119,7 @@ def spec_of(plan: Plan, market: Market, entry: StrategyEntry) -> dict[str, Any]:
         "space": [[dim.name, list(dim.values), dim.low, dim.high] for dim in plan.space.dimensions],
         "search": plan.search,
         "trials": plan.trials,
+        "tile": TILE if plan.search == "grid" else 0,  # which number a combination of the grid has
         "seed": plan.seed,
         "goals": [[goal.metric, goal.direction] for goal in plan.goals],
         "symbol": market.symbol,

@@ -22,24 +22,42 @@ from omega.backtest.run import _funding, _influence, _law
 from omega.backtest.sweep.fast import cross, fits
 from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
 from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
-from omega.backtest.sweep.lazy import Planes, Rows, Traced, cast
+from omega.backtest.sweep.lazy import Planes, Traced, bits, cast
+from omega.backtest.sweep.lazy.nodes import Constant, Node
 from omega.backtest.types import Market
 from omega.engine.bars import F64, I8, I64, Flags
 from omega.engine.decision import Settings, Sizing, rules_for, terms_of
 from omega.errors import CorruptData
 
-BATCH: Final = 8
-"""Combinations traced together: a tile of four by two averages is read from memory once for all of them."""
+BATCH: Final = 20
+"""Combinations traced together: a tile of ten by two averages is read from memory once for all of them."""
 
 _SIDE: Final = np.dtype(np.int8)
 _FLAG: Final = np.dtype(np.bool_)
 _REHEARSED: Final = 64
 
-WIDE: Final = 64
-NARROW: Final = 8
-"""Rows that the search for entries looks at together."""
-
 _ABOVE_ONE: Final = float(np.nextafter(1.0, 2.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wants:
+    """What a combination asks of the whole history.
+
+    Shapes: rows, sides (k,), plans (k, legs.PLAN): the rows that enter and what is said of them; leave and gone see
+        `fast.cross`.
+    """
+
+    rows: I64
+    sides: I8
+    plans: F64
+    leave: bits.Words
+    gone: I64
+
+    def dense(self, n: int) -> tuple[I8, Flags]:
+        """Return side and exit of every row, as the loop takes them."""
+        side = np.zeros(n, np.int8)
+        side[self.rows] = self.sides
+        return side, bits.unpacked(self.leave, n)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,11 +88,11 @@ class Walker:
         self._influences = influences
         self._planes = Planes()
         self._fields: dict[tuple[int, int], _Field] = {}
-        self._rows = np.empty(0, np.int64)
+        self._rows = np.empty(market.bars.n, np.int64)
         self._curve = np.empty(market.bars.n)
         self._held = np.empty(0)
         self._out = np.empty((0, legs.TRADE))
-        self._pnl = np.empty(0)
+        self._prices = (_own(market.bars.open), _own(market.bars.close))
         free = influences is None and market.steps is None and market.funding is None
         self._plain = free and job.rules.sizing is Sizing.ALL_IN
         self._play = compiled(play)
@@ -88,80 +106,78 @@ class Walker:
         outcomes = []
         for (task, params, warm, traced), (side, leave) in zip(batch, nodes, strict=True):
             wants = self._wants(traced, self._planes.of(side), self._planes.of(leave))
-            outcomes += [
-                self._walk(task, params, warm, stretch, wants, len(traced.targets)) for stretch in task.stretches
-            ]
+            outcomes += self._walk_all(task, params, warm, wants, len(traced.targets))
         return outcomes
 
     def _rehearse(self) -> None:
         """Walk a few bars in which nothing is entered, so that the machine code is there before time is taken."""
-        size = min(self._market.bars.n, _REHEARSED)
-        side, leave = np.zeros(size, np.int8), np.zeros(size, np.bool_)
-        _entry_finder()(side, self._rows if len(self._rows) else np.empty(size + 1, np.int64))
-        wants = (side, leave, np.zeros(0, np.int64), np.zeros((0, legs.PLAN)))
-        field = self._field(Stretch(0, 0, size))
-        if self._plain:
-            self._across(field, 0, wants)
-        else:
-            self._through(field, self._job.rules, 0, wants)
+        nothing, leave = np.zeros(0, np.int64), bits.constant(self._market.bars.n, stands=False)
+        rows = bits.rows_of(leave, self._rows)
+        wants = _Wants(rows, np.zeros(0, np.int8), np.zeros((0, legs.PLAN)), leave, nothing)
+        self._walk_all(Task(0, {}, (Stretch(0, 0, _REHEARSED),)), None, 0, wants, 0)
 
-    def _wants(self, traced: Traced, side: Any, leave: Any) -> tuple[I8, Flags, I64, F64]:
-        """Return side and exit of every row, and what is said of the rows that enter."""
-        side, leave = _own(side), _own(leave)
-        rows = self._entries(side)
-        if len(rows) and traced.side.dtype != _FLAG and not (np.abs(traced.side.at(rows)) == 1).all():
-            raise CorruptData("signals: side must be a row of -1, 0 and 1; check the strategy's np.where")
+    def _wants(self, traced: Traced, side: bits.Words, leave: bits.Words) -> _Wants:
+        """Return what a combination asks, its entries checked as `Signals.of` does."""
+        rows = bits.rows_of(side, self._rows).copy()
+        sides = np.ones(len(rows), np.int8)
+        if traced.side.dtype != _FLAG:
+            given = traced.side.at(rows)
+            if not (np.abs(given) == 1).all():
+                raise CorruptData("signals: side must be a row of -1, 0 and 1; check the strategy's np.where")
+            sides = given.astype(np.int8)
         plans = np.zeros((len(rows), legs.PLAN))
-        plans[:, legs.P_STOP] = _sound("stop_distance", traced.stop_distance.at(rows), np.inf)
+        plans[:, legs.P_STOP] = _sound("stop_distance", traced.stop_distance, rows, np.inf)
         for j, target in enumerate(traced.targets):
-            plans[:, legs.P_AIM + j] = _sound(f"targets[{j}]", target.at(rows), np.inf)
-        plans[:, legs.P_CONFIDENCE] = _sound("confidence", traced.confidence.at(rows), _ABOVE_ONE)
-        return side, leave, rows, plans
+            plans[:, legs.P_AIM + j] = _sound(f"targets[{j}]", target, rows, np.inf)
+        plans[:, legs.P_CONFIDENCE] = _sound("confidence", traced.confidence, rows, _ABOVE_ONE)
+        return _Wants(rows, sides, plans, leave, bits.rows_of(bits.begins(leave), self._rows))
 
-    def _entries(self, side: I8) -> Rows:
-        if not len(self._rows):
-            self._rows = np.empty(len(side) + 1, np.int64)
-        count = _entry_finder()(side, self._rows)
-        return self._rows[:count]
+    def _walk_all(self, task: Task, params: Any, warm: int, wants: _Wants, aims: int) -> list[Outcome]:
+        """Walk the stretches of one combination."""
+        rules = rules_for(self._job.rules, params)
+        plain = self._plain and fits(terms_of(rules), (rules.time_limit, rules.trail), wants.plans, wants.sides)
+        dense = None if plain else wants.dense(self._market.bars.n)
+        outcomes = []
+        for stretch in task.stretches:
+            field = self._field(stretch)
+            first, last = np.searchsorted(wants.rows, [field.low, field.high])
+            self._make_room(int(last - first) * max(aims, 1))
+            if dense is None:
+                m, trips = self._across(field, warm, wants, slice(first, last))
+            else:
+                m, trips = self._through(field, rules, warm, wants, slice(first, last), dense)
+            outcomes.append(Outcome(task.number, stretch.fold, task.params, self._figures(field, m, trips)))
+        return outcomes
 
-    def _walk(
-        self, task: Task, params: Any, warm: int, stretch: Stretch, wants: tuple[I8, Flags, I64, F64], aims: int
-    ) -> Outcome:
-        field = self._field(stretch)
-        side, leave, rows, plans = wants
-        first, last = np.searchsorted(rows, [field.low, field.high])
-        self._make_room(int(last - first) * max(aims, 1))
-        part = slice(field.low, field.high)
-        inside = (side[part], leave[part], rows[first:last] - field.low, plans[first:last])
-        rules, warm = rules_for(self._job.rules, params), max(warm - field.low, 0)
-        plain = self._plain and fits(terms_of(rules), (rules.time_limit, rules.trail), plans[first:last], side[rows])
-        m = self._across(field, warm, inside) if plain else self._through(field, rules, warm, inside)
-        return Outcome(task.number, stretch.fold, task.params, self._figures(field, m))
-
-    def _across(self, field: _Field, warm: int, wants: tuple[I8, Flags, I64, F64]) -> F64:
-        """Run the plainest kind of combination from event to event and return its money."""
-        open_, _, _, close = field.bars
+    def _across(self, field: _Field, warm: int, wants: _Wants, entries: slice) -> tuple[F64, tuple[float, float]]:
+        """Run the plainest kind of combination from event to event; return its money, and what was won and lost."""
         _, m = self._state(field, warm)
-        costs = self._job.costs
-        _fast()(warm, open_, close, wants[1], wants[2], costs.taker, costs.slippage, m, self._pnl)
-        count = int(m[legs.TRIPS])
-        self._out[:count, legs.T_PNL] = self._pnl[:count]
-        self._out[:count, legs.T_POSITION] = np.arange(count)
-        return m
+        costs, pnl = self._job.costs, self._curve
+        open_, close = self._prices
+        gone = wants.gone[np.searchsorted(wants.gone, field.low) :]
+        _fast()(
+            max(warm, field.low), field.high, open_, close, wants.leave.view(np.int64), gone, wants.rows[entries],
+            costs.taker, costs.slippage, m, pnl,
+        )  # fmt: skip
+        return m, won_and_lost(pnl[: int(m[legs.LEGS])])
 
-    def _through(self, field: _Field, rules: Settings, warm: int, wants: tuple[I8, Flags, I64, F64]) -> F64:
-        """Run the loop over a stretch and return its money."""
+    def _through(
+        self, field: _Field, rules: Settings, warm: int, wants: _Wants, entries: slice, dense: tuple[I8, Flags]
+    ) -> tuple[F64, tuple[float, float]]:
+        """Run the loop over a stretch; return its money, and what was won and lost."""
         own = replace(rules, taker=self._job.costs.taker)
         psyche, mind, sky = _influence(self._influences, field.market.timeframe_ns, field.market.bars.ts)
         ts = _own(field.market.bars.ts)
-        curve = self._curve[: len(ts)]
-        k, m = self._state(field, warm)
+        part = slice(field.low, field.high)
+        inside = (dense[0][part], dense[1][part], wants.rows[entries] - field.low, wants.plans[entries])
+        k, m = self._state(field, max(warm - field.low, 0))
         self._play(
-            ts, ts, field.bars, wants, field.rates, terms_of(own), (own.time_limit, own.trail, own.flip), (0.0, 0.0),
+            ts, ts, field.bars, inside, field.rates, terms_of(own), (own.time_limit, own.trail, own.flip), (0.0, 0.0),
             psyche, mind, sky, True,
-            np.zeros((1, legs.FLOATS)), k, m, field.law, curve, self._held, self._out,
+            np.zeros((1, legs.FLOATS)), k, m, field.law, self._curve[: len(ts)], self._held, self._out,
         )  # fmt: skip
-        return m
+        closed = self._out[: int(m[legs.LEGS])]
+        return m, won_and_lost(closed[:, legs.T_PNL], closed[:, legs.T_POSITION].astype(np.int64))
 
     def _field(self, stretch: Stretch) -> _Field:
         high = self._market.bars.n if stretch.high < 0 else stretch.high
@@ -187,11 +203,8 @@ class Walker:
     def _make_room(self, count: int) -> None:
         if len(self._out) < count:
             self._out = np.empty((2 * count, legs.TRADE))
-            self._pnl = np.empty(2 * count)
 
-    def _figures(self, field: _Field, m: F64) -> dict[str, float]:
-        count = int(m[legs.LEGS])
-        won, lost = won_and_lost(self._out[:count, legs.T_PNL], self._out[:count, legs.T_POSITION].astype(np.int64))
+    def _figures(self, field: _Field, m: F64, trips: tuple[float, float]) -> dict[str, float]:
         bars = field.market.bars
         sums = Sums(
             final_equity=float(m[legs.CASH]),
@@ -201,12 +214,12 @@ class Walker:
             total=float(m[legs.SUM]),
             squares=float(m[legs.SQUARES]),
             downside_squares=float(m[legs.DOWNSIDE]),
-            won=won,
-            lost=lost,
+            won=trips[0],
+            lost=trips[1],
             fees=float(m[legs.FEES]),
             funding=float(m[legs.FUNDING]),
             turnover=float(m[legs.TURNOVER]),
-            legs=count,
+            legs=int(m[legs.LEGS]),
         )
         span = int(bars.ts[-1] - bars.ts[0]) + field.market.timeframe_ns
         return figures_of(
@@ -214,39 +227,16 @@ class Walker:
         )
 
 
-def _sound(name: str, found: F64, below: float) -> F64:
+def _sound(name: str, column: Node, rows: I64, below: float) -> Any:
     """Return what is said of the rows that enter.
 
     Raises:
         CorruptData: some of it is no number, negative or too large.
     """
-    if not ((found >= 0.0) & (found < below)).all():
+    found: Any = column.value if isinstance(column, Constant) else column.at(rows)
+    if len(rows) and not np.all((found >= 0.0) & (found < below)):
         raise CorruptData(f"signals: a row enters with an unsound {name}; enter only where the indicators are ready")
     return found
-
-
-def find_entries(side: I8, rows: I64) -> int:
-    """Write the rows that enter into `rows` and return how many they are; look at many rows first, then at few."""
-    total = side.shape[0]
-    row, count = 0, 0
-    while row < total:
-        end = min(row + WIDE, total)
-        some = 0
-        for want in side[row:end]:
-            some |= want
-        while some != 0 and row < end:
-            near = min(row + NARROW, end)
-            few = 0
-            for want in side[row:near]:
-                few |= want
-            if few != 0:
-                for i in range(row, near):
-                    # Written always, counted where it holds: a branch would be guessed wrong.
-                    rows[count] = i
-                    count += 1 if side[i] != 0 else 0
-            row = near
-        row = end
-    return count
 
 
 @contextmanager
@@ -267,11 +257,6 @@ def _alone() -> Iterator[None]:
 @cache
 def _fast() -> Callable[..., None]:
     return compiled(cross)
-
-
-@cache
-def _entry_finder() -> Callable[..., int]:
-    return compiled(find_entries)
 
 
 def _own(array: Any) -> Any:

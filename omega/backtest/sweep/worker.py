@@ -1,49 +1,81 @@
-"""One worker of a sweep: a process that gets combinations on stdin and answers on stdout. Started by the pool."""
+"""The workers of a sweep: one process makes everything ready, and forks a worker whenever the pool asks for one.
+
+So the kernel is loaded once, all workers are ready at once, and what they share lies in memory once. Started by the
+pool, which talks with the first process over its stdin, a socket, and with every worker over a socket of its own.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import resource
 import signal
+import socket
 import struct
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from omega.backtest.sweep.job import Job, SharedMarket, Task
+from omega.backtest.sweep.job import Job, SharedMarket
 from omega.errors import OmegaError
+
+if TYPE_CHECKING:
+    from omega.backtest.sweep.evaluate import Evaluator
 
 _HEAD: Final = struct.Struct("<I")
 
 
 def main() -> None:
-    """Serve until stdin ends, which it does when the parent is gone, in whatever way."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a strategy that prints must not write into the answers
-    asked = sys.stdin.buffer
-    job, market = _receive(asked)
+    """Serve until the pool's end of the socket is closed, which it is when the pool is gone, in whatever way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's to handle
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a worker: its socket tells its end
+    pool = socket.socket(fileno=os.dup(0))
+    os.dup2(2, 1)  # a strategy that prints must not write into whatever stdout is
+    job, market = receive(pool)
     try:
-        _serve(job, market, asked, answers)
+        evaluator = _made_ready(job, market)
     except OmegaError as error:
-        _send(answers, ("fault", error))
+        send(pool, ("fault", error))
+        return
+    send(pool, ("ready", None))
+    while handles := socket.recv_fds(pool, 1, 1)[1]:
+        number = os.fork()
+        if number == 0:
+            pool.close()
+            os.dup2(2, 0)
+            _serve(evaluator, socket.socket(fileno=handles[0]))
+            return
+        os.close(handles[0])
+        send(pool, ("started", number))
 
 
-def _serve(job: Job, shared: SharedMarket, asked: IO[bytes], answers: IO[bytes]) -> None:
+def _made_ready(job: Job, market: SharedMarket) -> Evaluator:
     # Imported here: the parent's stand-ins must be in place first, and a refused job needs none of it.
+    from omega.backtest.pages import keep_pages
     from omega.backtest.sweep.evaluate import Evaluator
 
-    evaluator = Evaluator(job, shared.open())
-    _send(answers, ("ready", None))
-    while (chunk := _receive(asked)) is not None:
-        tasks: list[Task] = chunk
-        began = time.process_time()
-        outcomes = evaluator.evaluate(tasks)
-        spent = time.process_time() - began
-        _send(answers, ("rows", (outcomes, evaluator.mode, peak_rss_mb(), spent)))
+    keep_pages()
+    evaluator = Evaluator(job, market.open())
+    gc.collect()
+    gc.freeze()  # what is there stays where it is: a collector that marks it would copy every page
+    return evaluator
+
+
+def _serve(evaluator: Evaluator, pool: socket.socket) -> None:
+    """Answer chunks of combinations with their outcomes until the socket ends."""
+    with suppress(ConnectionError):
+        while (tasks := receive(pool)) is not None:
+            began = time.process_time()
+            try:
+                outcomes = evaluator.evaluate(tasks)
+            except OmegaError as error:
+                send(pool, ("fault", error))
+                return
+            spent = time.process_time() - began
+            send(pool, ("rows", (outcomes, evaluator.mode, peak_rss_mb(), spent)))
 
 
 def peak_rss_mb() -> float:
@@ -59,19 +91,28 @@ def peak_rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def _receive(pipe: IO[bytes]) -> Any:
-    head = pipe.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return None
-    [length] = _HEAD.unpack(head)
-    body = pipe.read(length)
-    return pickle.loads(body) if len(body) == length else None  # noqa: S301 - from the process that started this one
+def receive(pipe: socket.socket) -> Any:
+    """Return the next message, None where the other end is gone."""
+    head = _exactly(pipe, _HEAD.size)
+    body = _exactly(pipe, _HEAD.unpack(head)[0]) if head else b""
+    return pickle.loads(body) if body else None  # noqa: S301 - from a process of this sweep
 
 
-def _send(pipe: IO[bytes], content: object) -> None:
+def send(pipe: socket.socket, content: object) -> None:
+    """Send a message."""
     body = pickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.write(_HEAD.pack(len(body)) + body)
-    pipe.flush()
+    pipe.sendall(_HEAD.pack(len(body)) + body)
+
+
+def _exactly(pipe: socket.socket, size: int) -> bytes:
+    """Return so many bytes, none where the stream ends before."""
+    found = bytearray()
+    while len(found) < size:
+        part = pipe.recv(size - len(found))
+        if not part:
+            return b""
+        found += part
+    return bytes(found)
 
 
 if __name__ == "__main__":

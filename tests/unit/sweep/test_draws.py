@@ -26,11 +26,11 @@ def test_grid_holds_every_combination_once() -> None:
 
 
 def test_grid_neighbours_share_their_indicators() -> None:
-    """A tile of four values of the second length is walked whole before the next: few indicators live at a time."""
-    made = Grid(SPACE).take(range(40))
+    """A tile of six values of the second length is walked whole before the next: few indicators live at a time."""
+    made = Grid(SPACE).take(range(48))
 
-    assert {row["fast"] for row in made} == {0, 1, 2, 3}
-    assert {row["slow"] for row in made} == {40, 50, 60, 70, 80}
+    assert {row["fast"] for row in made} == {0, 1, 2, 3, 4, 5}
+    assert {row["slow"] for row in made} == {40, 50, 60, 70}
 
 
 def test_grid_refuses_a_range_without_steps() -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from omega.backtest.sweep.lazy import Column, Planes, Untraceable
+from omega.backtest.sweep.lazy import Column, Planes, Untraceable, bits, cast
 from omega.backtest.sweep.lazy.nodes import Leaf
 
 RNG = np.random.default_rng(3)
@@ -24,6 +26,13 @@ def _crossed(a: Any, b: Any) -> Any:
     made = np.zeros_like(a, dtype=np.bool_)
     above = a > b
     made[1:] = above[1:] & ~above[:-1]
+    return made
+
+
+def _patched(a: Any, b: Any) -> Any:
+    made = a > b
+    made[70:9_000] = b[70:9_000] > 0.0
+    made[-5:] = False
     return made
 
 
@@ -71,15 +80,63 @@ def test_column_gives_the_very_bits_of_the_array(expression: Callable[[Any, Any]
         assert np.array_equal(again.node.block(8000, 9000), plain[8000:9000])
 
 
-@pytest.mark.parametrize("expression", [_crossed, lambda a, b: (a > b) & (b > 0.0), lambda a, b: ~(a > b)])
-def test_planes_give_the_very_bits_of_the_array(expression: Callable[[Any, Any], Any]) -> None:
-    node = expression(*_columns()).node
+@pytest.mark.parametrize(
+    "expression",
+    [
+        _crossed,
+        _patched,
+        lambda a, b: (a > b) & (b > 0.0),
+        lambda a, b: ~(a > b) ^ (a <= b),
+        lambda a, b: (a > 1.01 * b)[100:9_000],
+        lambda a, b: np.where(a > b, 1, np.where(b > 0.5, -1, 0)),
+        lambda a, b: np.where(a > b, a < 0.0, b >= 0.0),
+        lambda a, b: (a > 0.0) == (b > 0.0),
+    ],
+)
+@pytest.mark.parametrize("n", [20_000, 19_968, 9_001])
+def test_planes_stand_where_the_array_is_not_zero(expression: Callable[[Any, Any], Any], n: int) -> None:
+    a, b = Column(Leaf(A[:n], ("a", n))), Column(Leaf(B[:n], ("b", n)))
+    node, again = (
+        made if made.dtype == np.bool_ else cast(made, np.dtype(np.int8))
+        for made in (expression(a, b).node, expression(a, b).node)
+    )
     planes = Planes()
 
     planes.prepare([node])
 
-    assert np.array_equal(planes.of(node), expression(A, B))
-    assert planes.of(node) is planes.of(expression(*_columns()).node), "equal expressions share one plane"
+    plain = expression(A[:n], B[:n])
+    words = planes.of(node)
+    assert np.array_equal(bits.unpacked(words, len(plain)), plain != 0)
+    assert np.array_equal(bits.packed(plain != 0), words), "nothing stands behind the last row"
+    assert np.array_equal(bits.rows_of(words, np.empty(n, np.int64)), np.flatnonzero(plain))
+    assert planes.of(again) is words, "equal expressions share one plane"
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 130])
+def test_begins_marks_the_first_row_of_every_stretch(size: int) -> None:
+    flags = RNG.random(size) > 0.4
+
+    first = bits.rows_of(bits.begins(bits.packed(flags)), np.empty(size, np.int64))
+
+    assert first.tolist() == [i for i in range(size) if flags[i] and (i == 0 or not flags[i - 1])]
+
+
+@given(
+    n=st.integers(1, 200),
+    bounds=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_words_are_cut_and_patched_as_arrays_are(n: int, bounds: tuple[float, float], seed: int) -> None:
+    low, high = sorted(int(share * n) for share in bounds)
+    flags, patch = np.random.default_rng(seed).random((2, n)) > 0.5
+
+    part = bits.taken(bits.packed(flags), low, high - low) if high > low else np.zeros(0, np.uint64)
+    whole = bits.patched(bits.packed(flags), low, bits.packed(patch[low:high]), high - low)
+
+    flags_after = flags.copy()
+    flags_after[low:high] = patch[low:high]
+    assert np.array_equal(part, bits.packed(flags[low:high]))
+    assert np.array_equal(whole, bits.packed(flags_after))
 
 
 def test_column_refuses_a_change_behind_a_view() -> None:

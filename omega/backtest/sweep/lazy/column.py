@@ -16,6 +16,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from omega.backtest.sweep.lazy.nodes import Apply, Array, Constant, Leaf, Node, Part, Patch, cast
 
 _ANONYMOUS: Final = count()
+_TYPES: Final[dict[object, np.dtype[Any]]] = {}
+_MOST_TYPES: Final = 1_000
 _LIKE: Final = {np.zeros_like: 0, np.ones_like: 1}
 
 
@@ -210,8 +212,19 @@ def _apply(function: Any, inputs: tuple[Any, ...]) -> Apply | None:
         return None
     [n] = sizes
     args = tuple(arg if _is_scalar(arg) else _spread(arg, n) for arg in inputs)
-    probe = function(*[np.ones(0, arg.dtype) if isinstance(arg, Node) else arg for arg in args])
-    return Apply(function, args, probe.dtype, n)
+    return Apply(function, args, _type(function, args), n)
+
+
+def _type(function: Any, args: tuple[Any, ...]) -> np.dtype[Any]:
+    """Return the type of what numpy makes of some expressions and scalars; asked once for each kind of them."""
+    kinds = tuple(arg.dtype if isinstance(arg, Node) else (type(arg), repr(arg)) for arg in args)
+    found = _TYPES.get((function, kinds))
+    if found is None:
+        made = function(*[np.ones(0, arg.dtype) if isinstance(arg, Node) else arg for arg in args])
+        if len(_TYPES) >= _MOST_TYPES:
+            _TYPES.clear()
+        found = _TYPES[function, kinds] = made.dtype
+    return found
 
 
 def _real(value: Any) -> Any:

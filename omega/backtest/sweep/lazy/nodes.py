@@ -5,7 +5,6 @@ Made by `Column` while a strategy runs; read by the sweep, which needs a dense a
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Final
@@ -34,8 +33,8 @@ def identity_of(key: object) -> int:
     return known
 
 
-class Node(ABC):
-    """One expression of n rows; immutable.
+class Node:
+    """One expression of n rows; immutable. No abstract base class: Python asks of those too slowly what they are.
 
     Attributes:
         n: rows.
@@ -78,11 +77,11 @@ class Node(ABC):
         """Iterate over the expressions that this one is made of."""
         return iter(())
 
-    @abstractmethod
-    def _block(self, low: int, high: int) -> Array: ...
+    def _block(self, low: int, high: int) -> Array:
+        raise NotImplementedError
 
-    @abstractmethod
-    def _at(self, rows: Rows) -> Array: ...
+    def _at(self, rows: Rows) -> Array:
+        raise NotImplementedError
 
 
 class Leaf(Node):

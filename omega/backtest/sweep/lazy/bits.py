@@ -1,0 +1,181 @@
+"""Flags of a whole history, sixty-four rows a word: what a combination asks of every row takes 64 KB a year of minutes.
+
+Called by `Planes` and by the walker. Row r is bit r % 64 of word r // 64; the bits behind the last row are 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from omega.engine.bars import F64, I64, Flags
+
+Words = npt.NDArray[np.uint64]
+
+WORD: Final = 64
+_BYTE: Final = 8
+
+BLOCK: Final = 128
+"""Words of a block: so many rows of a dozen columns of floats fill three quarters of a megabyte of cache."""
+
+MOST: Final = 16
+"""Columns in one go: the machine code is made for so many, whatever is given."""
+
+KINDS: Final[dict[object, int]] = {np.greater: 0, np.less: 1, np.greater_equal: 2, np.less_equal: 3}
+
+
+def room(n: int) -> int:
+    """Return how many words hold n rows."""
+    return -(-n // WORD)
+
+
+def packed(flags: npt.NDArray[Any]) -> Words:
+    """Return flags as words."""
+    made = np.zeros(room(len(flags)), np.uint64)
+    octets = np.packbits(flags, bitorder="little")
+    made.view(np.uint8)[: len(octets)] = octets
+    return made
+
+
+def unpacked(words: Words, n: int) -> Flags:
+    """Return n rows as flags of a byte each."""
+    return np.unpackbits(words.view(np.uint8), count=n, bitorder="little").view(np.bool_)
+
+
+def inverted(words: Words, n: int) -> Words:
+    """Return the flags that do not stand."""
+    return _trimmed(~words, n)
+
+
+def constant(n: int, *, stands: bool) -> Words:
+    """Return n equal flags."""
+    made = np.zeros(room(n), np.uint64)
+    return inverted(made, n) if stands else made
+
+
+def taken(words: Words, start: int, n: int) -> Words:
+    """Return n rows from row `start` on."""
+    skipped, shift = divmod(start, WORD)
+    size = room(n)
+    made = words[skipped : skipped + size] >> np.uint64(shift)
+    if shift:
+        after = words[skipped + 1 : skipped + 1 + size]
+        made[: len(after)] |= after << np.uint64(WORD - shift)
+    return _trimmed(made, n)
+
+
+def patched(words: Words, start: int, patch: Words, n: int) -> Words:
+    """Return flags of which n from row `start` on are those of the patch."""
+    skipped, shift = divmod(start, WORD)
+    last, behind = divmod(start + n, WORD)
+    made = words.copy()
+    kept = made[skipped : skipped + 1] & _below(shift), made[last : last + 1] & ~_below(behind)
+    size = min(len(patch), len(made) - skipped)
+    made[skipped : last + 1] = 0
+    made[skipped : skipped + size] = patch[:size] << np.uint64(shift)
+    if shift:
+        carried = made[skipped + 1 : skipped + 1 + len(patch)]
+        carried |= patch[: len(carried)] >> np.uint64(WORD - shift)
+    made[skipped : skipped + 1] |= kept[0]
+    made[last : last + 1] |= kept[1]
+    return made
+
+
+def begins(words: Words) -> Words:
+    """Return the rows where a flag stands that did not stand in the row before."""
+    before = words << np.uint64(1)
+    before[1:] |= words[:-1] >> np.uint64(WORD - 1)
+    return words & ~before
+
+
+def rows_of(words: Words, rows: I64) -> I64:
+    """Return the rows whose flags stand, rising, in the front of `rows`, which must have room for them."""
+    return rows[: _rows()(words.view(np.int64), rows)]
+
+
+def compare_all(columns: list[F64], pairs: list[tuple[int, int, int]], words: Any) -> None:
+    """Fill row j of the words with the comparison `pairs[j]`: (kind, index of one column, index of the other).
+
+    Shapes: columns (n,) each, at most MOST; words (len(pairs), room(n)).
+    """
+    given = tuple(columns) + (columns[0],) * (MOST - len(columns))
+    _comparison()(given, np.array(pairs, np.int64), words.view(np.int64))
+
+
+def find_rows(words: I64, rows: I64) -> int:
+    """Write the numbers of the bits that stand and return how many they are."""
+    count = 0
+    for w in range(words.shape[0]):
+        word = words[w]
+        while word != 0:
+            below = (word & -word) - 1
+            place = 0
+            while below != 0:  # counts the bits below the lowest one that stands; a single instruction, compiled
+                below &= below - 1
+                place += 1
+            rows[count] = 64 * w + place
+            count += 1
+            word &= word - 1
+    return count
+
+
+def compare(columns: Any, pairs: I64, words: I64) -> None:
+    """Compare columns, many at once: block after block, so that every column is read from memory once."""
+    size = words.shape[1]
+    low = 0
+    while low < size:
+        high = min(low + BLOCK, size)
+        for j in range(pairs.shape[0]):
+            one, other = columns[pairs[j, 1]][64 * low : 64 * high], columns[pairs[j, 2]][64 * low : 64 * high]
+            fill(pairs[j, 0], one, other, words[j, low:high])
+        low = high
+
+
+def fill(kind: int, one: F64, other: F64, words: I64) -> None:
+    """Compare two columns row by row."""
+    for w in range(words.shape[0]):
+        bits = 0
+        a, b = one[64 * w : 64 * w + 64], other[64 * w : 64 * w + 64]
+        if kind == 0:
+            for i in range(a.shape[0]):
+                bits |= (1 << i) if a[i] > b[i] else 0
+        elif kind == 1:
+            for i in range(a.shape[0]):
+                bits |= (1 << i) if a[i] < b[i] else 0
+        elif kind == 2:  # noqa: PLR2004 - see KINDS
+            for i in range(a.shape[0]):
+                bits |= (1 << i) if a[i] >= b[i] else 0
+        else:
+            for i in range(a.shape[0]):
+                bits |= (1 << i) if a[i] <= b[i] else 0
+        words[w] = bits
+
+
+def _trimmed(words: Words, n: int) -> Words:
+    """Clear the bits behind the last row, in place."""
+    if n % WORD:
+        words[-1] &= _below(n % WORD)
+    return words
+
+
+def _below(bit: int) -> np.uint64:
+    """Return a word in which the bits below one stand."""
+    return np.uint64((1 << bit) - 1)
+
+
+@cache
+def _rows() -> Callable[..., int]:
+    from omega.backtest.compile import compiled
+
+    return compiled(find_rows)
+
+
+@cache
+def _comparison() -> Callable[..., None]:
+    from omega.backtest.compile import compiled
+
+    return compiled(compare)
