@@ -239,7 +239,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "LimitNearlyUsed",
         "max by (venue, account, scope, name, measure) (omega_risk_used_ratio) > 0.8",
-        "1m",
+        "60s",
         Severity.TICKET,
         "{{ $labels.scope }} {{ $labels.name }} on {{ $labels.venue }}/{{ $labels.account }} uses more than 80 % "
         "of its limit {{ $labels.measure }}.",

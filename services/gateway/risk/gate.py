@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from omega.bus.messages import RiskVerdict, SymbolUse
 from omega.config import Levels, Settings
@@ -43,8 +42,7 @@ class Memory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """One limit measured for one entry: the use before and after it, and the bound in force (already scaled)."""
 
     limit: Limit
@@ -152,20 +150,17 @@ class RiskGate:
     def figures(self, bot: str, added: Added) -> Iterator[Figure]:
         """Measure every limit that an entry of a bot must keep."""
         share = self.share(added.symbol)
-        none = Added(added.symbol, added.sign, ZERO, added.price)
         for entity in self.scopes(bot, added.symbol):
-            for limit in self.limits.of(entity):
-                yield self._figure(limit, entity, added, none, share)
+            limits = self.limits.of(entity)
             if entity.scope is Scope.BOT:
-                yield self._figure(self._bot_cap(entity, added.symbol), entity, added, none, share)
-
-    def _figure(self, limit: Limit, entity: Entity, added: Added, none: Added, share: Decimal) -> Figure:
-        bound = self.bound(limit, share)
-        after = self.uses.use(entity, limit.measure, added)
-        before = self.uses.use(entity, limit.measure, none)
-        # A limit that is broken already lets by what does not take it further.
-        further = limit.measure in LOSSES or limit.broken(after, before)
-        return Figure(limit, before, after, bound, further and limit.broken(after, bound))
+                limits = (*limits, self._bot_cap(entity, added.symbol))
+            around = self.uses.around(entity, (limit.measure for limit in limits), added)
+            for limit, (before, after) in zip(limits, around, strict=True):
+                # A limit that is broken already lets by what does not take it further.
+                bound = self.bound(limit, share)
+                beyond = limit.broken(after, bound)
+                further = beyond and (limit.measure in LOSSES or limit.broken(after, before))
+                yield Figure(limit, before, after, bound, further)
 
     def _bot_cap(self, entity: Entity, symbol: str) -> Limit:
         trading, instrument = self._settings.trading, self._facts.instrument(symbol)
@@ -175,8 +170,7 @@ class RiskGate:
 
     def bound(self, limit: Limit, share: Decimal = WHOLE) -> Decimal:
         """Return what an entry may reach: the first level that is given, shrunk where it bounds exposure."""
-        first = next((level for level in (limit.block, limit.reduce_only, limit.flatten) if level is not None), ZERO)
-        return first * share if limit.measure in EXPOSURE else first
+        return limit.first * share if share != WHOLE and limit.measure in EXPOSURE else limit.first
 
     def share(self, symbol: str) -> Decimal:
         """Return how much of the exposure limits an entry in a symbol may use now, in (0, 1]."""

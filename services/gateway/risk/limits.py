@@ -33,6 +33,15 @@ class Limit:
     reduce_only: Decimal | None = None
     flatten: Decimal | None = None
 
+    @property
+    def first(self) -> Decimal:
+        """The first level that is given: what an entry may reach."""
+        if self.block is not None:
+            return self.block
+        if self.reduce_only is not None:
+            return self.reduce_only
+        return self.flatten if self.flatten is not None else Decimal(0)
+
     def broken(self, use: Decimal, bound: Decimal) -> bool:
         """Tell whether a use is on the wrong side of a bound."""
         return use < bound if self.measure is Measure.LIQUIDATION else use > bound

@@ -6,7 +6,7 @@ whole rest to the gross notional, and to the net notional on its own side alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
@@ -17,13 +17,16 @@ from services.gateway.risk.equity import Curves
 from services.gateway.risk.fleet import Fleet
 from services.gateway.risk.rate import OrderRate
 from services.gateway.risk.reservations import Cell, Reservations
-from services.gateway.risk.scopes import Entity, Measure, Scope
+from services.gateway.risk.scopes import EXPOSURE, Entity, Measure, Scope
 
 ZERO: Final = Decimal(0)
 HUNDRED: Final = Decimal(100)
 SAFE: Final = Decimal("Infinity")
 """The liquidation distance of nothing held."""
 _EMPTY: Final = Cell()
+Table = dict[str, tuple[Decimal, Decimal, Decimal]]
+"""Gross, long and short notional in quote currency by symbol, reservations included."""
+_NOTHING: Final = (ZERO, ZERO, ZERO)
 
 
 class Facts(Protocol):
@@ -80,43 +83,53 @@ class Uses:
         self._rate = rate
         self._fleet = fleet
         self._correlations = correlations
-        self._computed: dict[Measure, Callable[[Entity, Added | None], Decimal]] = {
+        self._of_table: dict[Measure, Callable[[Entity, Table, str], Decimal]] = {
             Measure.GROSS: self._gross,
             Measure.NET: self._net,
             Measure.LEVERAGE: self._leverage,
             Measure.CONCENTRATION: self._concentration,
             Measure.CORRELATED: self._correlated,
-            Measure.RATE: self._orders,
-            Measure.DAILY_LOSS: self._daily_loss,
-            Measure.DRAWDOWN: self._drawdown,
-            Measure.LIQUIDATION: self._liquidation,
         }
 
-    def use(self, entity: Entity, measure: Measure, added: Added | None = None) -> Decimal:
-        """Return a measure of a scope, with one entry more when one is given. Units: those of the measure."""
-        return self._computed[measure](entity, added)
+    def use(self, entity: Entity, measure: Measure) -> Decimal:
+        """Return a measure of a scope as it stands. Units: those of the measure."""
+        if measure in EXPOSURE:
+            return self._of_table[measure](entity, self.notionals(entity), "")
+        return self._other(entity, measure, None)
+
+    def around(self, entity: Entity, measures: Iterable[Measure], added: Added) -> Iterator[tuple[Decimal, Decimal]]:
+        """Yield each measure of a scope before and after an entry; of coins and groups the entry's own."""
+        tables: tuple[Table, Table] | None = None
+        for measure in measures:
+            if measure in EXPOSURE:
+                if tables is None:
+                    before = self.notionals(entity, added.symbol, added.price)
+                    tables = (before, _with(before, added))
+                compute = self._of_table[measure]
+                yield compute(entity, tables[0], added.symbol), compute(entity, tables[1], added.symbol)
+            else:
+                none = Added(added.symbol, added.sign, ZERO, added.price)
+                yield self._other(entity, measure, none), self._other(entity, measure, added)
 
     # notionals ------------------------------------------------------------------------------------------------------
 
-    def notionals(self, entity: Entity, added: Added | None = None) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
-        """Return gross, long and short notional by symbol; for fleet and venue those of other accounts too."""
-        own = self._facts.entity if entity.scope in {Scope.FLEET, Scope.VENUE} else entity
-        found: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
-        for symbol, cell in self._reservations.cells(own).items():
-            price = self._price(symbol, added)
-            found[symbol] = (cell.gross * price, cell.long * price, cell.short * price)
-        if entity.scope in {Scope.FLEET, Scope.VENUE}:
+    def notionals(self, entity: Entity, valued: str = "", price: Decimal = ZERO) -> Table:
+        """Return gross, long and short notional by symbol; for fleet and venue those of other accounts too.
+
+        Args:
+            entity: whose.
+            valued: a symbol that is valued at another price than its mark.
+            price: that price.
+        """
+        shared = entity.scope in {Scope.FLEET, Scope.VENUE}
+        found: Table = {}
+        for symbol, cell in self._reservations.cells(self._facts.entity if shared else entity).items():
+            mark = price if symbol == valued else self._facts.mark(symbol)
+            found[symbol] = (cell.gross * mark, cell.long * mark, cell.short * mark)
+        if shared:
             for use in self._fleet.uses(entity):
-                gross, long, short = found.get(use.symbol, (ZERO, ZERO, ZERO))
+                gross, long, short = found.get(use.symbol, _NOTHING)
                 found[use.symbol] = (gross + use.gross, long + use.long, short + use.short)
-        if added is not None:
-            gross, long, short = found.get(added.symbol, (ZERO, ZERO, ZERO))
-            more = added.size * added.price
-            found[added.symbol] = (
-                gross + more,
-                long + (more if added.sign > 0 else ZERO),
-                short + (more if added.sign < 0 else ZERO),
-            )
         return found
 
     def equity(self, entity: Entity) -> Decimal:
@@ -130,33 +143,31 @@ class Uses:
             return added.price
         return self._facts.mark(symbol)
 
-    def _gross(self, entity: Entity, added: Added | None) -> Decimal:
-        return sum((gross for gross, _, _ in self.notionals(entity, added).values()), ZERO)
+    def _gross(self, _: Entity, table: Table, __: str) -> Decimal:
+        return sum((row[0] for row in table.values()), ZERO)
 
-    def _net(self, entity: Entity, added: Added | None) -> Decimal:
-        return _worst(self.notionals(entity, added).values())
+    def _net(self, _: Entity, table: Table, __: str) -> Decimal:
+        return _worst(table.values())
 
-    def _leverage(self, entity: Entity, added: Added | None) -> Decimal:
-        return _ratio(self._gross(entity, added), self.equity(entity))
+    def _leverage(self, entity: Entity, table: Table, symbol: str) -> Decimal:
+        return _ratio(self._gross(entity, table, symbol), self.equity(entity))
 
-    def _concentration(self, entity: Entity, added: Added | None) -> Decimal:
+    def _concentration(self, entity: Entity, table: Table, symbol: str) -> Decimal:
         coins: dict[str, Decimal] = {}
-        for symbol, (gross, _, _) in self.notionals(entity, added).items():
-            coin = self._coin(symbol)
-            coins[coin] = coins.get(coin, ZERO) + gross
-        asked = coins.values() if added is None else [coins[self._coin(added.symbol)]]
+        for held, row in table.items():
+            coin = self._coin(held)
+            coins[coin] = coins.get(coin, ZERO) + row[0]
+        asked = [coins.get(self._coin(symbol), ZERO)] if symbol else coins.values()
         return _ratio(max(asked, default=ZERO), self.equity(entity)) * HUNDRED
 
     def _coin(self, symbol: str) -> str:
         instrument = self._facts.instrument(symbol)
         return instrument.base if instrument is not None else symbol.partition("-")[0]
 
-    def _correlated(self, entity: Entity, added: Added | None) -> Decimal:
-        table = self.notionals(entity, added)
-        asked = [added.symbol] if added is not None else list(table)
-        return max((self._together(symbol, table) for symbol in asked), default=ZERO)
+    def _correlated(self, _: Entity, table: Table, symbol: str) -> Decimal:
+        return max((self._together(one, table) for one in ([symbol] if symbol else table)), default=ZERO)
 
-    def _together(self, symbol: str, table: dict[str, tuple[Decimal, Decimal, Decimal]]) -> Decimal:
+    def _together(self, symbol: str, table: Table) -> Decimal:
         """Return the worst net notional of a symbol and of all that move with it, or against it."""
         rows = []
         for other, (gross, long, short) in table.items():
@@ -167,11 +178,23 @@ class Uses:
 
     # the others -----------------------------------------------------------------------------------------------------
 
+    def _other(self, entity: Entity, measure: Measure, added: Added | None) -> Decimal:
+        match measure:
+            case Measure.RATE:
+                return self._orders(entity, added)
+            case Measure.DAILY_LOSS:
+                return self._daily_loss(entity)
+            case Measure.DRAWDOWN:
+                curve = self._curves.of(entity)
+                return curve.drawdown_pct if curve is not None else ZERO
+            case _:
+                return self._liquidation(entity, added)
+
     def _orders(self, entity: Entity, added: Added | None) -> Decimal:
         own = self._facts.entity if entity.scope in {Scope.FLEET, Scope.VENUE} else entity
         return Decimal(self._rate.count(own) + self._fleet.orders(entity) + (added is not None and added.size > 0))
 
-    def _daily_loss(self, entity: Entity, _: Added | None) -> Decimal:
+    def _daily_loss(self, entity: Entity) -> Decimal:
         curve = self._curves.of(self._facts.entity if entity.scope in {Scope.FLEET, Scope.VENUE} else entity)
         if curve is None:
             return ZERO
@@ -179,10 +202,6 @@ class Uses:
             return curve.daily_loss_pct
         loss, base = self._fleet.day(entity)
         return max(_ratio(curve.day_loss + loss, curve.day_equity + base) * HUNDRED, ZERO)
-
-    def _drawdown(self, entity: Entity, _: Added | None) -> Decimal:
-        curve = self._curves.of(entity)
-        return curve.drawdown_pct if curve is not None else ZERO
 
     def _liquidation(self, entity: Entity, added: Added | None) -> Decimal:
         """Return the least distance over the symbols of the account (or of one) in % of the liquidation price.
@@ -223,6 +242,15 @@ def _distance(row: tuple[Decimal, Decimal, Decimal, Decimal], equity: Decimal, n
     if (mark - price) * sign <= 0:
         return ZERO
     return abs(mark - price) / price * HUNDRED
+
+
+def _with(table: Table, added: Added) -> Table:
+    """Return a table with one entry more: it adds to the gross, and to its own side alone."""
+    gross, long, short = table.get(added.symbol, _NOTHING)
+    more = added.size * added.price
+    if added.sign > 0:
+        return {**table, added.symbol: (gross + more, long + more, short)}
+    return {**table, added.symbol: (gross + more, long, short + more)}
 
 
 def _worst(rows: Iterable[tuple[Decimal, Decimal, Decimal]]) -> Decimal:
