@@ -93,7 +93,7 @@ async def test_commit_that_the_disk_refuses_reserves_nothing(bench: Any) -> None
     from omega.errors import EnvironmentFault
 
     envelope = Envelope("x", "intent", 1, 0, "r", 0, 1, "", "", "alpha", 0, "", intent)
-    with pytest.raises(EnvironmentFault), account.journal.transaction():
+    with pytest.raises(EnvironmentFault), account.journal.transaction():  # noqa: PT012 - what happens before counts
         bench.gateway.path._admit(envelope, intent)
         assert account.risk.reservations.live_count == before + 1
         raise EnvironmentFault("no space left")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-
 from omega.domain import Fill, Position, Role, Side
 from services.gateway.risk.protections import ProtectionBook
 
