@@ -393,7 +393,7 @@ class RiskDesk:
 def _text(value: Decimal | None) -> str | None:
     if value is None:
         return None
-    return "unbounded" if value == SAFE else f"{round(value, 6).normalize() + ZERO:f}"
+    return "unbounded" if value >= SAFE else f"{round(value, 6).normalize() + ZERO:f}"
 
 
 def _say(levels: Levels | None) -> str:

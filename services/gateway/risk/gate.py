@@ -19,7 +19,7 @@ from services.gateway.risk.dynamic import drawdown_share, volatility_share
 from services.gateway.risk.equity import Curves
 from services.gateway.risk.fleet import Fleet
 from services.gateway.risk.limits import Limit, Limits, Override
-from services.gateway.risk.measures import Added, Facts, Uses
+from services.gateway.risk.measures import SAFE, Added, Facts, Uses
 from services.gateway.risk.protections import Lock, ProtectionBook
 from services.gateway.risk.rate import OrderRate
 from services.gateway.risk.reservations import Reservations
@@ -337,4 +337,4 @@ def _override_of(row: list[Any]) -> Override:
 
 def _short(value: Decimal) -> Decimal:
     """Cut a figure to what a person reads; the comparison was made with all of it."""
-    return round(value, 6).normalize() + ZERO if value.is_finite() else value
+    return round(min(value, SAFE), 6).normalize() + ZERO

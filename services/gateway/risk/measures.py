@@ -21,8 +21,8 @@ from services.gateway.risk.scopes import EXPOSURE, Entity, Measure, Scope
 
 ZERO: Final = Decimal(0)
 HUNDRED: Final = Decimal(100)
-SAFE: Final = Decimal("Infinity")
-"""The liquidation distance of nothing held."""
+SAFE: Final = Decimal(10) ** 12
+"""The liquidation distance of nothing held, and any share of an equity that is gone: finite, as JSON wants it."""
 _EMPTY: Final = Cell()
 Table = dict[str, tuple[Decimal, Decimal, Decimal]]
 """Gross, long and short notional in quote currency by symbol, reservations included."""

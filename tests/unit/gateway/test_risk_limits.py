@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from omega.bus import AccountStatus, SymbolUse
+from omega.bus import AccountStatus, RiskVerdict, SymbolUse
 from omega.config import Levels
 from omega.domain import Mode, Position
 from services.gateway.risk.dynamic import Returns, correlation, drawdown_share, volatility_share
@@ -255,3 +256,14 @@ def test_curves_survive_a_restart() -> None:
     curve = again.curves.of(ACCOUNT)
     assert curve is not None
     assert (curve.peak, curve.now) == (10_000, 9_900)
+
+
+def test_verdict_of_a_limit_without_bound_can_be_written_and_read() -> None:
+    """Nothing held has no liquidation price, and JSON knows no infinity: a record must never be poison."""
+    gate = gate_of(Desk(0), limits={"account": {"liquidation_distance_pct": 5, "leverage": 2}})
+    for figure in gate.figures("fib", entry()):
+        adapter = TypeAdapter(RiskVerdict)
+        verdict = figure.verdict()
+
+        assert adapter.validate_json(adapter.dump_json(verdict)) == verdict
+    assert ("account", "leverage") in broken(gate, "fib", entry())  # an equity that is gone carries nothing
