@@ -20,12 +20,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "kernel")
+PARTS = ("replay", "latency", "bus", "gate", "kernel")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
     "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB",
     "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms",
+    "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat over a day",
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
@@ -97,11 +98,21 @@ def _bot(number: int) -> str:
 
 def bus() -> dict[str, Any]:
     """Run the bus beside a bare redis.asyncio loop in the same run."""
+    return _script("bench/bus.py")
+
+
+def gate() -> dict[str, Any]:
+    """Run a day of 50 bots on one account through the gateway's order path."""
+    return _script("bench/gate.py")
+
+
+def _script(path: str) -> dict[str, Any]:
+    command = [sys.executable, path, "--json"]
     done = subprocess.run(
-        [sys.executable, "bench/bus.py", "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise SystemExit(f"bench/bus.py failed: {done.stderr[-2000:]}")
+        raise SystemExit(f"{path} failed: {done.stderr[-2000:]}")
     return dict(json.loads(done.stdout))
 
 
@@ -135,6 +146,7 @@ def main() -> None:
             "replay": lambda: replay(options.bars),
             "latency": lambda: latency(600),
             "bus": bus,
+            "gate": gate,
             "kernel": kernel,
             "peers": peers,
         }[part]()

@@ -33,16 +33,18 @@ from omega.bus.messages import (
     Quote,
     Reply,
     Request,
+    RiskVerdict,
     Scalar,
     Spec,
     StopEvent,
     StopState,
+    SymbolUse,
     Verb,
 )
 from omega.bus.port import Bus, BusState, Delivery, Handler, Lease, Received, SendResult
 from omega.bus.redis import RedisBus
 from omega.bus.stats import BusStats
-from omega.bus.topics import FARM, Topics
+from omega.bus.topics import FARM, RISK, Topics
 from omega.bus.ulid import UlidMaker, ulid_ms
 from omega.bus.versions import upcast
 from omega.domain import Fill, Intent, Reading
@@ -77,6 +79,7 @@ __all__ = [
     "BY_CLASS",
     "BY_NAME",
     "FARM",
+    "RISK",
     "RISK_REDUCING",
     "SPECS",
     "AccountStatus",
@@ -113,12 +116,14 @@ __all__ = [
     "RedisClient",
     "Reply",
     "Request",
+    "RiskVerdict",
     "Scalar",
     "SendResult",
     "ServerSettings",
     "Spec",
     "StopEvent",
     "StopState",
+    "SymbolUse",
     "Topics",
     "UlidMaker",
     "Verb",

@@ -107,6 +107,20 @@ class BookLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolUse:
+    """What an account has at stake in one symbol, reservations included; notionals in quote currency.
+
+    `long` is what it is net long if every reserved buy fills and no sell does, `short` the opposite; negative where it
+    stays on the other side all the same.
+    """
+
+    symbol: str
+    gross: Decimal
+    long: Decimal
+    short: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """The gateway's view of one account: money, books, residuals, doubts."""
 
@@ -124,6 +138,13 @@ class AccountStatus:
     halt_reason: str
     connected: bool
     ts_ns: int
+    uses: tuple[SymbolUse, ...] = ()
+    """What fleet limits count of this account."""
+    orders_per_minute: int = 0
+    day_loss: Decimal = Decimal(0)
+    """Loss since 00:00 UTC in quote currency, negative for a profit."""
+    day_equity: Decimal = Decimal(0)
+    """Equity at 00:00 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +160,25 @@ class DecisionMade:
     intents: tuple[str, ...]
     position: Decimal
     report: dict[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskVerdict:
+    """What the gate said of an intent, and the limit that decided: the one broken, else the one closest to its bound.
+
+    Units: before, after and bound in the measure's own unit (see docs/howto/risk.md). `measure` is empty where no limit
+    was asked: exits, and intents that an earlier rule denied.
+    """
+
+    allowed: bool
+    rule: str
+    """The rule that denied; empty when allowed."""
+    scope: str = ""
+    name: str = ""
+    measure: str = ""
+    before: Decimal = Decimal(0)
+    after: Decimal = Decimal(0)
+    bound: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +203,8 @@ class OrderEvent:
     bar_ts_ns: int = 0
     latency_ns: int = 0
     """From the bar in the gateway's hand to the request leaving it; 0 when unknown."""
+    verdict: RiskVerdict | None = None
+    """The gate's verdict, on the first event of an intent's order alone."""
 
 
 class StopState(StrEnum):
@@ -206,7 +248,7 @@ class FundingPaid:
 
 @dataclass(frozen=True, slots=True)
 class HaltChanged:
-    """Entries of an account are halted, or released by a named human."""
+    """Entries of an account, or of one scope on it, are halted, or released by a named human."""
 
     venue: str
     account: str
@@ -214,6 +256,10 @@ class HaltChanged:
     reason: str
     by: str
     ts_ns: int
+    scope: str = "account"
+    name: str = ""
+    level: str = "reduce_only"
+    """reduce_only, or flatten: positions of the scope are closed too."""
 
 
 class Verb(StrEnum):
@@ -226,6 +272,7 @@ class Verb(StrEnum):
     FLATTEN = "flatten"
     HALT = "halt"
     RELEASE = "release"
+    LIMIT = "limit"
 
 
 RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb.HALT})
@@ -234,13 +281,17 @@ RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's order to the farm. `target` is a bot's name or `farm`; command_id makes it idempotent."""
+    """A person's order to the farm. `target` is a bot's name, `farm`, or `@risk` for the gates of all accounts.
+
+    command_id makes it idempotent; params say what a verb needs beyond its target.
+    """
 
     command_id: str
     verb: Verb
     target: str
     actor: str
     reason: str
+    params: dict[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +403,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("discord_bot", "cli")),
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
-    Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
+    Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli", "gateway")),
     Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot", "runner")),
     Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",)),
     Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli")),

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from omega.bus.messages import BY_NAME, Command, Message
-from omega.bus.topics import FARM
+from omega.bus.topics import FARM, RISK
 from omega.domain import Action, Intent
 
 _SHAPED = {"reply_to": "<instance>", "request_id": "<instance>/1", "target": "<bot>"}
@@ -22,7 +22,7 @@ def samples(name: str) -> Sequence[Message]:
     if isinstance(base, Intent):
         return replace(base, action=Action.EXIT), replace(base, action=Action.ENTER)
     if isinstance(base, Command):
-        return replace(base, target=FARM), base
+        return replace(base, target=FARM), replace(base, target=RISK), base
     return (base,)
 
 

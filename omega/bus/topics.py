@@ -30,6 +30,8 @@ from omega.domain import Fill, Intent, Reading, topic_symbol
 
 FARM = "farm"
 """The target of a command that concerns everything."""
+RISK = "@risk"
+"""The target of a command to the gates alone; no bot can be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ class Topics:
         return f"{self.env}:evt:bot:{bot}"
 
     def control(self, target: str) -> str:
-        """Commands to one bot, or to the farm."""
-        return f"{self.env}:ctl:farm" if target == FARM else f"{self.env}:ctl:bot:{target}"
+        """Commands to one bot, to the farm, or to the risk gates."""
+        if target in {FARM, RISK}:
+            return f"{self.env}:ctl:{target.lstrip('@')}"
+        return f"{self.env}:ctl:bot:{target}"
 
     def control_results(self) -> str:
         """How far commands have come."""

@@ -23,6 +23,7 @@ from omega.config.models import (
     Training,
 )
 from omega.config.outer import Bot, Channels, DiscordBot, Notices, Simulator, SimulatorKey
+from omega.config.risk import Dynamic, Levels, Protections, Risk, ScopedLimits, ScopeLimits
 from omega.config.show import as_json, as_text, json_schema
 
 __all__ = [
@@ -32,21 +33,27 @@ __all__ = [
     "Cosmic",
     "Database",
     "DiscordBot",
+    "Dynamic",
     "Environment",
     "EnvironmentName",
     "Factor",
     "Gateway",
     "Lanes",
     "Ledger",
+    "Levels",
     "Loaded",
     "LogFormat",
     "Monitoring",
     "Notices",
     "OmegaConfig",
     "Place",
+    "Protections",
     "Redis",
     "Reload",
+    "Risk",
     "Runner",
+    "ScopeLimits",
+    "ScopedLimits",
     "Settings",
     "Simulator",
     "SimulatorKey",

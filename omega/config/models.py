@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from omega.config.fields import BAR, LIVE, setting
 from omega.config.outer import Bot, BotKey, DiscordBot, Simulator
+from omega.config.risk import Risk
 from omega.config.section import NO_SECRET, Section
 from omega.domain import Mode
 
@@ -245,6 +246,7 @@ class Settings(Section):
     database: Database = setting(Database, "the ledger's database")
     redis: Redis = setting(Redis, "the bus")
     gateway: Gateway = setting(Gateway, "one exchange account")
+    risk: Risk = setting(Risk, "the risk gate")
     runner: Runner = setting(Runner, "the container of one bot")
     cosmic: Cosmic = setting(Cosmic, "readings of the sky")
     ledger: Ledger = setting(Ledger, "the durable reader")

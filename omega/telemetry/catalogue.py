@@ -168,6 +168,12 @@ METRICS: tuple[Metric, ...] = (
     _gauge("halted", "venue account", "1 while entries are halted.", "risk"),
     _gauge("account_equity", "venue account", "Equity of the account.", "risk", "quote currency"),
     _gauge("account_exposure", "venue account", "Sum of open notionals.", "risk", "quote currency"),
+    _gauge("risk_use", "venue account scope name measure", "Use of a limited measure, reservations included.", "risk"),
+    _gauge("risk_headroom", "venue account scope name measure", "What is left of a limit; below 0 = broken.", "risk"),
+    _gauge("risk_used_ratio", "venue account scope name measure", "Share of a limit that is used.", "risk", "fraction"),
+    _gauge("risk_limit_share", "venue account symbol", "Share of exposure limits in force now.", "risk", "fraction"),
+    _gauge("risk_latched", "venue account scope name", "1 while the scope's entries are halted.", "risk"),
+    _gauge("protections_active", "bot rule", "1 while a protection keeps the bot from entering.", "risk"),
     _counter("reconciliations_total", "venue account outcome", "Comparisons with the venue.", "risk"),
     # ledger, cosmic, discord, simulator
     _counter("ledger_records_total", "type", "Records written.", "ledger"),
@@ -224,10 +230,19 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "Halt",
-        "max by (venue, account) (omega_halted) == 1",
+        "max by (venue, account) (omega_halted) == 1 or max by (venue, account) (omega_risk_latched) == 1",
         "0s",
         Severity.PAGE,
         "Entries on {{ $labels.venue }}/{{ $labels.account }} are halted until a person releases them.",
         "docs/runbooks/halt.md",
+    ),
+    Alert(
+        "LimitNearlyUsed",
+        "max by (venue, account, scope, name, measure) (omega_risk_used_ratio) > 0.8",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.scope }} {{ $labels.name }} on {{ $labels.venue }}/{{ $labels.account }} uses more than 80 % "
+        "of its limit {{ $labels.measure }}.",
+        "docs/runbooks/limit-nearly-used.md",
     ),
 )

@@ -142,6 +142,8 @@ class Notices:
 
     def _halt(self, change: HaltChanged, envelope: Envelope) -> Card:
         account = f"{safe(change.venue)}/{safe(change.account)}"
+        if change.scope != "account":
+            account += f" {safe(change.scope)} {safe(change.name)}"
         facts = {"account": account, "reason": safe(change.reason) or "-", "by": safe(change.by) or "-"}
         event = "risk.halted" if change.halted else "risk.released"
         return Card(

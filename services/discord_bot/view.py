@@ -90,7 +90,7 @@ class FarmView:
                 _keep(self.services, instance, message, seen_ns)
             case DecisionMade(bot=bot):
                 _keep(self.decisions, bot, message, seen_ns)
-            case HaltChanged(venue=venue, account=account):
+            case HaltChanged(venue=venue, account=account, scope="account"):
                 _keep(self.halts, f"{venue}/{account}", message, seen_ns)
             case StopEvent(bot=bot, symbol=symbol):
                 _keep(self.stops, (bot, symbol), message, seen_ns)

@@ -7,15 +7,15 @@ alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
 import structlog
 
-from omega.bus.messages import FundingPaid, OrderEvent
+from omega.bus.messages import FundingPaid, OrderEvent, RiskVerdict
 from omega.config import Settings
-from omega.domain import EXTERNAL, TERMINAL, Fill, Instrument, OrderState, Role, may_step
+from omega.domain import EXTERNAL, TERMINAL, Bar, Fill, Instrument, OrderState, Position, Role, may_step
 from omega.domain import ids as _ids
 from omega.errors import EnvironmentFault, InvariantBroken
 from omega.telemetry import Metrics
@@ -23,6 +23,8 @@ from services.gateway.activity import Activity
 from services.gateway.books import Books
 from services.gateway.halt import Halt
 from services.gateway.journal import Journal
+from services.gateway.risk.gate import RiskGate
+from services.gateway.risk.scopes import Entity, Scope
 from services.gateway.rows import Guard, JournalOrder
 from services.gateway.turns import Turns
 from services.gateway.venue import Balance, FundingBill, Status, Trade, Venue, VenueOrder
@@ -60,6 +62,9 @@ class Account:
         self.books = Books()
         self.activity = Activity()
         self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
+        self.risk = RiskGate(settings, self)
+        self.halt.on_release = self.risk.curves.rebase
+        journal.watch(self.risk.reservations)
         self.positions: dict[str, Decimal] = {}
         self.balance = Balance(Decimal(0), Decimal(0))
         self.last: dict[str, Decimal] = {}
@@ -67,6 +72,10 @@ class Account:
         self.closed: set[str] = set()
         """Symbols that the venue has taken out of trading."""
         self.on_fill: Callable[[Fill], None] = lambda _fill: None
+        self.on_bar: Callable[[str, str, Bar], None] = lambda _symbol, _timeframe, _bar: None
+        """Hears of every closed bar before it goes out."""
+        self.on_admit: Callable[[], None] = lambda: None
+        """Hears that an order was admitted."""
         self._received: dict[tuple[str, int], int] = {}
         self._latency: dict[str, int] = {}
 
@@ -87,8 +96,51 @@ class Account:
 
     def load(self) -> None:
         """Fold the books from the journal and read the halt."""
-        self.books.load(self.journal.fills(), self.journal.funding())
+        live = {order.client_id: order for order in self.journal.live()}
+        booked: dict[str, Decimal] = {}
+
+        def hear(fill: Fill, before: Position, after: Position) -> None:
+            self.risk.protections.filled(fill, before, after, old=True)
+            if fill.client_id in live:
+                booked[fill.client_id] = booked.get(fill.client_id, Decimal(0)) + fill.size
+
+        self.books.load(self.journal.fills(), self.journal.funding(), heard=hear)
         self.halt.load()
+        self.risk.load(self.journal)
+        self.risk.reservations.load(self.open_sizes(), live.values(), booked)
+
+    def open_sizes(self) -> Iterator[tuple[tuple[str, str], Decimal]]:
+        """Iterate over the open books: bot, symbol and signed size."""
+        return ((key, book.size) for key, book in self.books.items() if book.size)
+
+    # what the risk gate asks ----------------------------------------------------------------------------------------
+
+    @property
+    def entity(self) -> Entity:
+        """The account as a bearer of limits."""
+        return Entity(Scope.ACCOUNT, self.name)
+
+    @property
+    def venue_entity(self) -> Entity:
+        """Its venue."""
+        return Entity(Scope.VENUE, self.venue_name)
+
+    def mark(self, symbol: str) -> Decimal:
+        """Return the last price of a symbol; before the first, the highest entry of an open book."""
+        found = self.last.get(symbol)
+        if found is None:
+            found = max((book.entry for (_, held), book in self.books.items() if held == symbol), default=Decimal(0))
+        return found
+
+    def money(self, entity: Entity) -> Decimal:
+        """Return the venue's equity for the account and its symbols, capital and profit for a bot or a family."""
+        if entity.scope in {Scope.BOT, Scope.FAMILY}:
+            return self.risk.money(entity)
+        return self.balance.equity
+
+    def market_ns(self) -> int:
+        """Return the venue's time, the clock's before its first push."""
+        return self.venue.venue_ns() or self.clock()
 
     def instrument(self, symbol: str) -> Instrument | None:
         """Return the rules of a symbol."""
@@ -150,8 +202,8 @@ class Account:
         self.activity.changed()
         return new
 
-    def tell(self, order: JournalOrder) -> None:
-        """Write the event of an order's present state."""
+    def tell(self, order: JournalOrder, verdict: RiskVerdict | None = None) -> None:
+        """Write the event of an order's present state; its first one carries the gate's verdict."""
         self.metrics.counter("orders_total").labels(order.state.value).inc()
         event = OrderEvent(
             bot=order.bot,
@@ -171,6 +223,7 @@ class Account:
             ts_ns=self.clock(),
             bar_ts_ns=order.bar_ts_ns,
             latency_ns=order.latency_ns,
+            verdict=verdict,
         )
         self.journal.emit(f"order:{order.client_id}:{order.state.value}", event, corr=order.corr)
 
@@ -214,7 +267,9 @@ class Account:
         with self.journal.transaction():
             if not self.journal.add_fill(fill):
                 return False
+            before = self.books.book(bot, trade.symbol)
             book = self.books.apply(fill)
+            self.risk.filled(fill, before, book)
             self._guard(fill, order, flat=not book.size)
             self.journal.emit(f"fill:{fill.trade_id}", fill, corr=order.corr if order else "")
         self.metrics.counter("fills_total").labels(bot, role.value).inc()

@@ -23,8 +23,17 @@ class Books:
     def __init__(self) -> None:
         self._books: dict[Key, Position] = {}
 
-    def load(self, fills: Iterable[tuple[int, Fill]], funding: Iterable[tuple[int, str, str, Decimal]]) -> None:
-        """Fold the journal: every fill, and each funding payment after the fill that it followed."""
+    def load(
+        self,
+        fills: Iterable[tuple[int, Fill]],
+        funding: Iterable[tuple[int, str, str, Decimal]],
+        *,
+        heard: Callable[[Fill, Position, Position], None] = lambda _fill, _before, _after: None,
+    ) -> None:
+        """Fold the journal: every fill, and each funding payment after the fill that it followed.
+
+        `heard` is told each fill with its book before and after.
+        """
         self._books.clear()
         payments = list(funding)
         at = 0
@@ -32,7 +41,8 @@ class Books:
             while at < len(payments) and payments[at][0] < seq:
                 self._pay(payments[at])
                 at += 1
-            self.apply(fill)
+            before = self.book(fill.bot, fill.symbol)
+            heard(fill, before, self.apply(fill))
         for payment in payments[at:]:
             self._pay(payment)
 

@@ -1,7 +1,7 @@
-"""What people tell the farm: halt, release, flatten, pause.
+"""What people tell the farm: halt, release, flatten, pause; and the gate: limit, halt or release of one scope.
 
-Records on the farm's control topic, and `POST /kill` without Redis. Risk-reducing verbs always work; `release` needs
-a named actor and a reason. Every command is applied once, by its id.
+Records on the control topics of the farm and of the gates, and `POST /kill` without Redis. Risk-reducing verbs always
+work; `release` needs a named actor and a reason. Every command is applied once, by its id.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import structlog
 
 from omega.bus.messages import RISK_REDUCING, Command, CommandResult, Verb
 from omega.bus.port import Bus, Delivery
-from omega.bus.topics import FARM
+from omega.bus.topics import FARM, RISK
 from omega.errors import Denied
 from omega.runtime.http import HttpAnswer, HttpRequest
 from services.gateway.account import Account
 from services.gateway.exchange_service import ExchangeService
+from services.gateway.risk.desk import RiskDesk
 
 SERVICE: Final = "gateway"
 KILL_WINDOW_S: Final = 60.0
@@ -38,16 +39,17 @@ _log = structlog.get_logger(__name__)
 class Commands:
     """Carries out commands for one account."""
 
-    def __init__(self, account: Account, bus: Bus, exchange: ExchangeService) -> None:
+    def __init__(self, account: Account, bus: Bus, exchange: ExchangeService, desk: RiskDesk) -> None:
         self._account = account
         self._bus = bus
+        self._desk = desk
         self._exchange = exchange
 
     async def run(self) -> None:
         """Consume the farm's commands until cancelled."""
-        topic = self._bus.topics.control(FARM)
+        topics = (self._bus.topics.control(FARM), self._bus.topics.control(RISK))
         group = f"{SERVICE}:{self._account.venue_name}:{self._account.name}"
-        async with self._bus.records(topic, group=group) as batches:
+        async with self._bus.records(*topics, group=group) as batches:
             async for batch in batches:
                 for delivery in batch:
                     await self._take(delivery)
@@ -75,6 +77,8 @@ class Commands:
             return self._tell(command, "refused", str(error))
 
     async def _carry_out(self, command: Command) -> str:
+        if command.target == RISK:
+            return self._to_the_gate(command)
         account, ts = self._account, self._account.clock()
         why = f"{command.verb} by {command.actor}: {command.reason or 'no reason given'}"
         match command.verb:
@@ -92,6 +96,16 @@ class Commands:
                 return self._tell(command, "confirmed", "entries are free" if freed else "nothing was halted")
             case _:
                 return self._tell(command, "confirmed", "the bots carry it out, the gateway has nothing to do")
+
+    def _to_the_gate(self, command: Command) -> str:
+        """Carry out a command to the gates; one that means another account is that account's business."""
+        if not self._desk.concerns(command):
+            return "passed"
+        deeds = {Verb.HALT: self._desk.halt, Verb.RELEASE: self._desk.release, Verb.LIMIT: self._desk.limit}
+        deed = deeds.get(command.verb)
+        if deed is None:
+            raise Denied(f"the gate takes halt, release and limit, not {command.verb}", rule="verb")
+        return self._tell(command, "confirmed", deed(command))
 
     async def _flatten(self, command: Command) -> str:
         """Close every book, reduce-only at market, and wait until the books say so."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pydantic import TypeAdapter
 
@@ -38,6 +38,26 @@ _KNOWN_ORDER: Final = "SELECT 1 FROM orders WHERE intent_id = ? OR client_id = ?
 _REPLACE_ORDER: Final = f"INSERT OR REPLACE INTO orders VALUES ({_ORDER_MARKS})"  # noqa: S608 - marks only
 
 
+class Watcher(Protocol):
+    """Who follows the orders in memory, and must forget what the disk refuses."""
+
+    def begin(self) -> None:
+        """A transaction begins."""
+        ...
+
+    def note(self, order: JournalOrder) -> None:
+        """An order was written."""
+        ...
+
+    def commit(self) -> None:
+        """What was noted is on the disk."""
+        ...
+
+    def roll_back(self) -> None:
+        """Nothing of it remains."""
+        ...
+
+
 class Journal(JournalFile):
     """The journal of one account. Open it, then call; every change happens inside `transaction`."""
 
@@ -48,6 +68,11 @@ class Journal(JournalFile):
         self._guards: dict[str, list[Guard]] = {}
         self._epochs: dict[str, int] = {}
         self._epochs_before: dict[str, int] = {}
+        self._watcher: Watcher | None = None
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let this hear of every order that is written, and of what becomes of the transaction."""
+        self._watcher = watcher
 
     def open(self) -> None:
         """Open or create the file, take its lock, and remember what is live.
@@ -64,6 +89,8 @@ class Journal(JournalFile):
 
     def _begun(self) -> None:
         self._staged, self._epochs_before = {}, self._epochs.copy()
+        if self._watcher is not None:
+            self._watcher.begin()
 
     def _done(self) -> None:
         for client_id, order in self._staged.items():
@@ -71,9 +98,13 @@ class Journal(JournalFile):
                 self._live.pop(client_id, None)
             else:
                 self._live[client_id] = order
+        if self._watcher is not None:
+            self._watcher.commit()
 
     def _undone(self) -> None:
         self._epochs = self._epochs_before
+        if self._watcher is not None:
+            self._watcher.roll_back()
 
     # orders ---------------------------------------------------------------------------------------------------------
 
@@ -351,6 +382,8 @@ class Journal(JournalFile):
     def _write(self, order: JournalOrder) -> None:
         self._run(_REPLACE_ORDER, order_values(order))
         self._staged[order.client_id] = None if order.state in TERMINAL else order
+        if self._watcher is not None:
+            self._watcher.note(order)
 
     def _one(self, sql: str, key: str) -> JournalOrder | None:
         row = self._fetch(sql, key)

@@ -135,6 +135,7 @@ class Market:
         account.newest_bar_ns[stream] = bar.ts_ns
         account.bar_received(symbol, bar.ts_ns, received_ns)
         account.metrics.counter("bars_total").labels(account.venue_name, symbol, timeframe).inc()
+        account.on_bar(symbol, timeframe, bar)
         self._out.append(BarClosed(account.venue_name, symbol, timeframe, bar, received_ns))
         self._wake.set()
 
@@ -234,6 +235,8 @@ class Market:
             return
         closed_by = max(account.venue.venue_ns(), rows[-1].ts_ns)
         final = [row for row in rows if row.ts_ns + track.span <= closed_by]
+        for row in final:
+            account.risk.bar(symbol, timeframe, row.ts_ns, row.close)
         fresh = [row for row in final if row.ts_ns > known]
         # The bar that has closed last is news, also when it comes by REST after a restart; the others are history.
         news = final[-1].ts_ns if final and closed_by - final[-1].ts_ns < 2 * track.span and known else 0

@@ -17,14 +17,15 @@ from typing import Any, Final
 import structlog
 
 from omega.bus.envelope import Envelope
+from omega.bus.messages import RiskVerdict
 from omega.bus.port import Bus, BusState, Delivery
 from omega.domain import Action, Intent, OrderState, Role, client_id
-from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
+from omega.errors import EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
 from services.gateway.classify import CODES, RefusalKind
 from services.gateway.lookup import LookUps
-from services.gateway.risk import Asked, check
+from services.gateway.risk.rules import Asked, judge
 from services.gateway.rows import JournalOrder
 from services.gateway.venue import OrderRequest
 
@@ -141,36 +142,43 @@ class OrderPath:
         """Wait for the sends that are in hand."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def asked(self, intent: Intent) -> Asked:
+        """Return a hypothetical intent with the state of bus and lease just now."""
+        return Asked(intent, 0, self._account.clock(), self._bus.state(), self._leased())
+
     # one intent -----------------------------------------------------------------------------------------------------
 
     def _admit(self, envelope: Envelope, intent: Intent) -> JournalOrder | None:
         """Journal one intent as SENDING or DENIED, in one write; None when there is nothing to send."""
         account = self._account
         order = _order_of(envelope, intent, account.clock())
-        judged = self._judged(order, envelope, intent)
+        judged, verdict = self._judged(order, envelope, intent)
         try:
             if not account.journal.admit(judged):
                 return None
         except Fenced as error:
             judged = _denied(order, "fence", str(error), epoch=account.journal.epoch(intent.bot))
+            verdict = RiskVerdict(allowed=False, rule="fence")
             account.journal.admit(judged)
-        account.tell(judged)
+        account.tell(judged, verdict)
         if judged.state is OrderState.SENDING:
+            account.risk.admitted(judged.bot, judged.symbol, account.market_ns())
+            account.on_admit()
             return judged
         account.metrics.counter("intents_denied_total").labels(judged.bot, judged.code).inc()
         _log.info("intent.denied", bot=judged.bot, rule=judged.code, why=judged.reason)
         return None
 
-    def _judged(self, order: JournalOrder, envelope: Envelope, intent: Intent) -> JournalOrder:
+    def _judged(self, order: JournalOrder, envelope: Envelope, intent: Intent) -> tuple[JournalOrder, RiskVerdict]:
         """Ask the gate; it has no say over an intent that the journal knows already, and changes nothing."""
         leased = self._leased() or not envelope.id
         asked = Asked(intent, envelope.deadline_ns, order.created_ns, self._bus.state(), leased)
-        try:
-            size = check(asked, self._account)
-        except Denied as error:
-            return _denied(order, error.rule, str(error), epoch=order.epoch)
-        reduces = _reduces(order, self._account, size)
-        return replace(order, size=size, reduce_only=reduces, state=OrderState.SENDING)
+        judgement = judge(asked, self._account)
+        verdict = judgement.verdict
+        if not verdict.allowed:
+            return _denied(order, verdict.rule, judgement.words, epoch=order.epoch), verdict
+        reduces = _reduces(order, self._account, judgement.size)
+        return replace(order, size=judgement.size, reduce_only=reduces, state=OrderState.SENDING), verdict
 
     def _start(self, order: JournalOrder) -> None:
         self._track(self._send(order), f"send:{order.client_id}")

@@ -1,4 +1,4 @@
-"""What others ask the gateway over the bus: settle (lock-step), positions, invariants, status.
+"""What others ask the gateway over the bus: settle (lock-step), positions, invariants, status, risk.
 
 Answers come from venue and journal.
 """
@@ -18,6 +18,7 @@ from services.gateway.market import Market
 from services.gateway.outbox import Outbox
 from services.gateway.protection import stop_sizes, wanted
 from services.gateway.recovery import Recovery
+from services.gateway.risk.desk import RiskDesk
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
 
@@ -36,6 +37,7 @@ class Requests:
         look_ups: LookUps,
         outbox: Outbox,
         market: Market,
+        desk: RiskDesk,
     ) -> None:
         self._account = account
         self._keeper = keeper
@@ -43,6 +45,7 @@ class Requests:
         self._look_ups = look_ups
         self._outbox = outbox
         self._market = market
+        self._desk = desk
 
     async def answer(self, method: str, params: Mapping[str, Scalar]) -> object:
         """Answer one request.
@@ -59,6 +62,8 @@ class Requests:
                 return await self.invariants()
             case "status":
                 return self.status()
+            case _ if method.startswith("risk."):
+                return self._desk.answer(method, params)
         raise Rejected(f"the gateway answers settle, positions, invariants and status, not {method!r}", kind="BUG")
 
     async def settle(self, frames: int, intents: str) -> dict[str, object]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final
 
 from omega.bus.codec import prepare
 from omega.bus.instruments import keep_instrument
-from omega.bus.messages import OrderEvent, StopEvent
+from omega.bus.messages import AccountStatus, OrderEvent, StopEvent
 from omega.bus.port import Bus, BusState, Lease
 from omega.config import Settings
 from omega.domain import Fill, Intent, Mode
@@ -36,6 +37,7 @@ from services.gateway.outbox import Outbox
 from services.gateway.private import PrivateSide
 from services.gateway.recovery import Recovery
 from services.gateway.requests import Requests
+from services.gateway.risk.desk import RiskDesk
 from services.gateway.rows import JournalOrder
 from services.gateway.status import StatusTeller
 from services.gateway.stops import StopKeeper
@@ -72,9 +74,12 @@ class GatewayService(BaseService):
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
         self.outbox = Outbox(journal, bus, self.account.activity)
         self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
-        self.commands = Commands(self.account, bus, self.exchange)
-        self.requests = Requests(self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market)
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
+        self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
+        self.commands = Commands(self.account, bus, self.exchange, self.desk)
+        self.requests = Requests(
+            self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
+        )
         self._connect()
 
     def leased(self) -> bool:
@@ -112,6 +117,8 @@ class GatewayService(BaseService):
         self.spawn("commands", self.commands.run)
         self.spawn("requests", self._serve)
         self.spawn("status", self.status.run)
+        if self.account.risk.fleet.others:
+            self.spawn("fleet", self._follow_fleet)
         self.spawn("instruments", self._keep_instruments)
         self.spawn("lease", self._keep_lease)
         self.spawn("housekeeping", self._housekeep)
@@ -121,6 +128,7 @@ class GatewayService(BaseService):
     async def on_drain(self) -> None:
         """Let the sends in hand end and the bus have every event; stops stay at the venue."""
         await self.path.drain()
+        self.status.keep_curves()
         if self.bus.state() is BusState.CONNECTED:
             await self.outbox.flush()
             self.outbox.settle()
@@ -151,6 +159,7 @@ class GatewayService(BaseService):
         if old.gateway != new.gateway:
             self.account.turns.configure(new.gateway)
         self.account.settings = new
+        self.account.risk.configure(new)
 
     def details(self) -> Mapping[str, str | int | float | bool]:
         """Return what the heartbeat says."""
@@ -171,7 +180,9 @@ class GatewayService(BaseService):
 
     def _connect(self) -> None:
         self.account.on_fill = self._filled
-        self.keeper.close_out = self._close_out
+        self.account.on_bar = self.status.heard_bar
+        self.account.on_admit = self._admitted
+        self.keeper.close_out = self.status.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
 
@@ -181,6 +192,10 @@ class GatewayService(BaseService):
     def _filled(self, fill: Fill) -> None:
         self.keeper.request(f"fill {fill.trade_id}")
         self.status.soon()
+
+    def _admitted(self) -> None:
+        if self.account.risk.fleet.others:
+            self.status.soon()
 
     async def _close_out(self, bot: str, symbol: str, size: Decimal, reason: str) -> None:
         """Close a part of a book that no venue stop can; once at a time."""
@@ -195,6 +210,13 @@ class GatewayService(BaseService):
         self.logger.info("refusal.handled", kind=kind.value, client_id=order.client_id)
 
     # tasks ----------------------------------------------------------------------------------------------------------
+
+    async def _follow_fleet(self) -> None:
+        """Hear what the other accounts of the fleet use."""
+        async with self.bus.signals(self.bus.topics.account_status("*", "*")) as statuses:
+            async for received in statuses:
+                if isinstance(received.envelope.data, AccountStatus):
+                    self.account.risk.fleet.hear(received.envelope.data, time.monotonic())
 
     async def _serve(self) -> None:
         await self.bus.serve(self.name, self.requests.answer)

@@ -1,34 +1,35 @@
-"""The account at a glance: the 1 Hz signal, the gauges, the daily loss limit. Run by the service."""
+"""The account at a glance: the 1 Hz signal, the gauges, the limits that the market may break. Run by the service."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
 from omega.bus.messages import AccountStatus, BookLine
 from omega.bus.port import Bus, BusState
-from omega.domain import SECOND_NS
+from omega.domain import Bar
+from omega.errors import EnvironmentFault
 from services.gateway.account import Account
 from services.gateway.lookup import LookUps
 from services.gateway.market import Market
 from services.gateway.recovery import Recovery
+from services.gateway.risk.gate import Figure
+from services.gateway.risk.limits import Limit
+from services.gateway.risk.monitor import Monitor
+from services.gateway.risk.scopes import Measure
 from services.gateway.stops import StopKeeper
 
-DAY_NS: Final = 86_400 * SECOND_NS
+_KEEP_S: Final = 5.0
+"""Time between two writes of the equity curves' peaks."""
 _SOON_S: Final = 0.05
 
 
-@dataclass(slots=True)
-class _Day:
-    number: int = -1
-    profit: Decimal = Decimal(0)
-    equity: Decimal = Decimal(0)
-
-
 class StatusTeller:
-    """Tells how the account stands, and halts it when the day has lost too much."""
+    """Tells how the account stands, and looks at the limits of what the market does."""
 
     def __init__(
         self, account: Account, bus: Bus, keeper: StopKeeper, recovery: Recovery, look_ups: LookUps, market: Market
@@ -40,8 +41,12 @@ class StatusTeller:
         self._look_ups = look_ups
         self._market = market
         self._soon = asyncio.Event()
-        self._day = _Day()
         self._kept = ""
+        self._curves_s = 0.0
+        self._told: dict[str, set[tuple[str, ...]]] = {}
+        self.monitor = Monitor(account.risk, account.halt)
+        self.close_out: Callable[[str, str, Decimal, str], Awaitable[None]] | None = None
+        """Closes a bot's part of a position: (bot, symbol, signed size, reason); set by the service."""
 
     def soon(self) -> None:
         """Tell it without waiting for the next turn: a fill has come."""
@@ -57,9 +62,11 @@ class StatusTeller:
             except TimeoutError:
                 pass
             self._soon.clear()
-            self.watch_the_day()
+            self.watch_limits()
             await self._keep_halt_key()
             await self._bus.send(self.message())
+            await self._close_out()
+            self._keep_curves()
 
     async def recall_halt(self) -> None:
         """Halt when the bus remembers a halt that the journal has lost."""
@@ -80,7 +87,8 @@ class StatusTeller:
 
     def message(self) -> AccountStatus:
         """Return the account's status."""
-        account = self._account
+        account, gate = self._account, self._account.risk
+        curve = gate.curves.of(account.entity)
         return AccountStatus(
             venue=account.venue_name,
             account=account.name,
@@ -96,27 +104,45 @@ class StatusTeller:
             halt_reason=account.halt.reason,
             connected=account.venue.connected(),
             ts_ns=account.clock(),
+            uses=gate.shared() if gate.fleet.others else (),
+            orders_per_minute=gate.rate.count(account.entity),
+            day_loss=curve.day_loss if curve is not None else Decimal(0),
+            day_equity=curve.day_equity if curve is not None else Decimal(0),
         )
 
-    def watch_the_day(self) -> None:
-        """Halt entries when the books have lost more than the limit since 00:00 UTC of the venue's clock."""
+    def watch_limits(self) -> None:
+        """Mark the equity, halt the scopes that the market has taken beyond a level, end people's changes in time."""
         account = self._account
-        number = (account.venue.venue_ns() or account.clock()) // DAY_NS
-        profit = sum(
-            (book.net + book.unrealised(account.price(s) or book.entry) for (_, s), book in account.books.items()),
-            Decimal(0),
-        )
-        equity = account.balance.equity
-        if number != self._day.number:
-            self._day = _Day(number, profit, equity)
-        if not self._day.equity:
-            self._day.equity = equity
-        limit = self._day.equity * Decimal(repr(account.settings.trading.max_daily_loss_pct)) / 100
-        lost = self._day.profit - profit
-        if limit and lost > limit and not account.halt.active:
-            account.halt_entries(
-                f"the account has lost {lost:.2f} since 00:00 UTC, more than {limit:.2f}", by="daily-loss"
-            )
+        now = account.clock()
+        try:
+            account.risk.expire(now, account.journal)
+            account.risk.mark(account.books.items())
+            if self.monitor.look(now):
+                self.soon()
+        except EnvironmentFault as error:
+            account.halt_in_memory(str(error))
+
+    def heard_bar(self, symbol: str, timeframe: str, bar: Bar) -> None:
+        """Take a closed bar into the gate; limits are looked at before any bot decides on it."""
+        self._account.risk.bar(symbol, timeframe, bar.ts_ns, bar.close)
+        if timeframe == self._account.settings.trading.timeframe:
+            self.watch_limits()
+
+    async def _close_out(self) -> None:
+        """Close what scopes that are to be flat still hold; an order that is under way is not doubled."""
+        if self.close_out is not None:
+            for bot, symbol, size, reason in list(self.monitor.closings(self._account.books.items())):
+                await self.close_out(bot, symbol, size, reason)
+
+    def _keep_curves(self) -> None:
+        if time.monotonic() - self._curves_s > _KEEP_S:
+            self.keep_curves()
+
+    def keep_curves(self) -> None:
+        """Write the peaks down, if any is new; a full disk costs no more than that."""
+        self._curves_s = time.monotonic()
+        with suppress(EnvironmentFault):
+            self._account.risk.keep(self._account.journal)
 
     def update_metrics(self) -> None:
         """Write the account's gauges."""
@@ -133,7 +159,39 @@ class StatusTeller:
         for (bot, symbol), book in account.books.items():
             gauge("position_size").labels(bot, symbol).set(float(book.size))
             gauge("naked_seconds").labels(bot, symbol).set(self._keeper.naked_s(bot, symbol))
+        self._risk_metrics()
         self._market.update_metrics()
+
+    def _risk_metrics(self) -> None:
+        """Write use and headroom of every limit, and count halts and locks by what they concern."""
+        account, labels = self._account, self._account.labels
+        rows: dict[tuple[str, ...], tuple[Limit, Decimal, Decimal]] = {}
+        for limit, use, bound in self.monitor.uses():
+            scope, name = limit.entity
+            key: tuple[str, ...] = (*labels, scope.value, name, limit.measure.value)
+            if key not in rows or limit.broken(rows[key][2], bound):  # of two limits the tighter one
+                rows[key] = (limit, use, bound)
+        for key, (limit, use, bound) in rows.items():
+            figure = Figure(limit, use, use, bound, broken=False)
+            under = limit.measure is Measure.LIQUIDATION
+            account.metrics.gauge("risk_use").labels(*key).set(float(use))
+            account.metrics.gauge("risk_headroom").labels(*key).set(float(use - bound if under else bound - use))
+            account.metrics.gauge("risk_used_ratio").labels(*key).set(float(figure.share))
+        gate = account.risk
+        latched: set[tuple[str, ...]] = {
+            (*labels, latch.entity.scope.value, latch.entity.name) for latch in account.halt.latches
+        }
+        self._flag("risk_latched", latched)
+        self._flag("protections_active", {(lock.bot, lock.rule) for lock in gate.protections.active(gate.market_ns)})
+        for symbol in account.settings.gateway.symbols:
+            account.metrics.gauge("risk_limit_share").labels(*labels, symbol).set(float(gate.share(symbol)))
+
+    def _flag(self, name: str, present: set[tuple[str, ...]]) -> None:
+        """Set a gauge to 1 for what is there, and to 0 for what was."""
+        gauge = self._account.metrics.gauge(name)
+        for key in self._told.setdefault(name, set()) | present:
+            gauge.labels(*key).set(key in present)
+        self._told[name] |= present
 
     def _lines(self) -> tuple[BookLine, ...]:
         account, lines = self._account, list[BookLine]()

@@ -138,13 +138,19 @@ def stop_row(envelope: Envelope, event: StopEvent) -> Row:
 def halt_row(envelope: Envelope, halt: HaltChanged) -> Row:
     """Return the row of one halt or release."""
     row = asdict(halt) | {"message_id": envelope.id, "actor": halt.by}
-    del row["by"]
+    for name in ("by", "scope", "name", "level"):
+        del row[name]
+    if halt.scope != "account":
+        row["reason"] = f"{halt.scope} {halt.name}: {halt.reason}"
     return row
 
 
 def command_row(envelope: Envelope, command: Command) -> Row:
     """Return the row of one command."""
-    return asdict(command) | {"verb": command.verb.value, "ts_ns": envelope.ts_ns}
+    row = asdict(command) | {"verb": command.verb.value, "ts_ns": envelope.ts_ns}
+    if params := row.pop("params"):
+        row["reason"] = f"{command.reason} ({', '.join(f'{name} {value}' for name, value in params.items())})"
+    return row
 
 
 def result_row(envelope: Envelope, result: CommandResult) -> Row:

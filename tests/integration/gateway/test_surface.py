@@ -106,10 +106,10 @@ async def test_funding_that_is_read_late_is_paid_by_the_books_of_its_instant(ben
 async def test_daily_loss_halts_entries(bench: Any) -> None:
     await bench.enter(size="0.1")
     await bench.enter(size="0.1", bot="gamma")
-    bench.gateway.status.watch_the_day()
+    bench.gateway.status.watch_limits()
     assert not bench.gateway.account.halt.active
     bench.gateway.account.last[BTC] = bench.price() / 100
-    bench.gateway.status.watch_the_day()
+    bench.gateway.status.watch_limits()
 
     assert "since 00:00 UTC" in bench.gateway.account.halt.reason
     intent = bench.intent(bot="beta")

@@ -1,19 +1,26 @@
-"""The gate: every rule an intent must pass, by name. Asked by the order path before anything is written or sent.
+"""Every rule that an intent must pass, by name. Asked by the order path before anything is written or sent.
 
-Exits pass unless they ask for more than the bot holds; entries pass every rule. The first broken rule denies.
+Exits pass unless they ask for more than the bot holds; entries pass every rule, then every limit (`gate`). The first
+that says no denies.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from omega.bus.messages import RiskVerdict
 from omega.bus.port import BusState
-from omega.domain import Action, Instrument, Intent, Mode, OrderState, Role, timeframe_ns
+from omega.domain import Action, Instrument, Intent, Mode, OrderState, iso, timeframe_ns
+from omega.errors import Denied
 from services.gateway.account import Account
 from services.gateway.classify import denied
+from services.gateway.risk.gate import deciding
+from services.gateway.risk.measures import Added
+from services.gateway.risk.scopes import Scope
 from services.gateway.rows import JournalOrder
 
 ZERO: Final = Decimal(0)
@@ -36,13 +43,64 @@ Finding = tuple[str, str]
 """(rule, words)"""
 
 
-def check(asked: Asked, account: Account) -> Decimal:
-    """Return the size that may be sent.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the gate says of one intent.
+
+    Attributes:
+        size: what may be sent, 0 when denied.
+        verdict: the same as the order event carries it, with the figures of the limit that decided.
+        words: why it was denied, for people.
+    """
+
+    size: Decimal
+    verdict: RiskVerdict
+    words: str = ""
+
+
+def judge(asked: Asked, account: Account) -> Judgement:
+    """Judge one intent; the first rule that says no denies it."""
+    intent = asked.intent
+    try:
+        instrument = _traded(intent, account)
+        if intent.reduces:
+            return Judgement(_exit_size(intent, account), RiskVerdict(allowed=True, rule=""))
+        for rule in ENTRY_RULES:
+            for name, words in rule(asked, account, instrument):
+                raise denied(name, f"{intent.intent_id}: {words}")
+    except Denied as error:
+        return Judgement(ZERO, RiskVerdict(allowed=False, rule=error.rule), str(error))
+    figure = deciding(account.risk.figures(intent.bot, added(intent, account)))
+    if figure is not None and figure.broken:
+        return Judgement(ZERO, figure.verdict(), f"{intent.intent_id}: {figure.words()}")
+    verdict = figure.verdict() if figure is not None else RiskVerdict(allowed=True, rule="")
+    return Judgement(instrument.size(intent.size), verdict)
+
+
+def findings(asked: Asked, account: Account) -> list[Finding]:
+    """Return everything that any rule and any limit has against an entry, for a person who asks."""
+    intent = asked.intent
+    try:
+        instrument = _traded(intent, account)
+    except Denied as error:
+        return [(error.rule, str(error))]
+    found = [finding for rule in ENTRY_RULES for finding in rule(asked, account, instrument)]
+    figures = account.risk.figures(intent.bot, added(intent, account))
+    return found + [(figure.limit.rule, figure.words()) for figure in figures if figure.broken]
+
+
+def added(intent: Intent, account: Account) -> Added:
+    """Return what an entry would add, at the price that it is valued at."""
+    price = account.price(intent.symbol) or intent.ref_price
+    return Added(intent.symbol, intent.side.sign, intent.size, price)
+
+
+def _traded(intent: Intent, account: Account) -> Instrument:
+    """Return the rules of an intent's symbol.
 
     Raises:
-        Denied: a rule said no; it carries the rule's name.
+        Denied: its numbers are broken, or it is not for this account.
     """
-    intent = asked.intent
     numbers = (intent.size, intent.ref_price, intent.stop or ZERO, intent.target or ZERO)
     if not all(number.is_finite() and number >= 0 for number in numbers):
         raise denied("corrupt", f"{intent.intent_id} carries a number that is negative or not finite: {numbers}")
@@ -53,12 +111,7 @@ def check(asked: Asked, account: Account) -> Decimal:
         )
     if intent.venue != account.venue_name or intent.account != account.name:
         raise denied("account", f"{intent.intent_id} is for {intent.venue}/{intent.account}, this is another account")
-    if intent.reduces:
-        return _exit_size(intent, account)
-    for rule in ENTRY_RULES:
-        for name, words in rule(asked, account, instrument):
-            raise denied(name, f"{intent.intent_id}: {words}")
-    return instrument.size(intent.size)
+    return instrument
 
 
 def _exit_size(intent: Intent, account: Account) -> Decimal:
@@ -89,8 +142,6 @@ def _mode(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
 
 
 def _allowed(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
-    if account.halt.active:
-        yield "halt", f"entries are halted ({account.halt.reason}); a person must release them"
     if asked.bus is not BusState.CONNECTED:
         yield "bus", f"the bus is {asked.bus}, no entries until it is back"
     if not asked.leased:
@@ -151,45 +202,40 @@ def _size(asked: Asked, account: Account, instrument: Instrument) -> Iterator[Fi
         )
 
 
-def _exposure(asked: Asked, account: Account, instrument: Instrument) -> Iterator[Finding]:
-    """Count open books and everything under way: no interleaving of intents gets past a limit."""
-    intent, trading = asked.intent, account.settings.trading
+def _halted(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
+    intent = asked.intent
+    latch = account.halt.over(account.risk.scopes(intent.bot, intent.symbol))
+    if latch is not None:
+        whose = "" if latch.entity.scope is Scope.ACCOUNT else f" of {latch.entity}"
+        yield "halt", f"entries{whose} are halted ({latch.reason}); a person must release them"
+    elif account.halt.active:
+        yield "halt", f"entries are halted ({account.halt.reason}); a person must release them"
 
-    def price(symbol: str) -> Decimal:
-        return account.price(symbol) or intent.ref_price
 
-    added = intent.size * price(intent.symbol)
-    entries = [order for order in _others(intent, account) if order.role is Role.ENTRY]
-    account_notional = account.books.notional(price) + sum(
-        ((o.size - o.filled) * price(o.symbol) for o in entries), ZERO
-    )
-    if account_notional + added > trading.max_notional:
-        yield "notional", f"{account_notional + added:.2f} is above trading.max_notional {trading.max_notional}"
-    own = [order for order in entries if order.bot == intent.bot]
-    bot_notional = account.books.notional(price, bot=intent.bot) + sum(
-        ((o.size - o.filled) * price(o.symbol) for o in own), ZERO
-    )
-    bot = account.settings.bots.get(intent.bot)
-    capital = (bot.capital if bot is not None else None) or trading.capital
-    most = capital * min(trading.max_leverage, instrument.max_leverage)
-    if bot_notional + added > most:
-        yield (
-            "bot_notional",
-            f"{bot_notional + added:.2f} is above {most}, the capital of {intent.bot} at full leverage",
-        )
+def _protected(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
+    intent = asked.intent
+    lock = account.risk.lock_of(intent.bot, intent.symbol, intent.bar_ts_ns)
+    if lock is not None:
+        yield lock.rule, f"{lock.reason}; {intent.bot} may enter again at {iso(lock.until_ns)} of market time"
+
+
+def _together(_: Asked, account: Account, __: Instrument) -> Iterator[Finding]:
+    silent = account.risk.stale(time.monotonic())
+    if silent:
+        yield "fleet_stale", f"a limit counts {', '.join(silent)}, which has told nothing of late; is its gateway up?"
 
 
 def _quiet(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
-    intent = asked.intent
-    live = _others(intent, account, intent.symbol)
-    if any(order.state is OrderState.UNRESOLVED for order in live):
+    intent, reservations = asked.intent, account.risk.reservations
+    live = reservations.live(intent.symbol)
+    if any(claim.state is OrderState.UNRESOLVED for claim in live):
         yield "unresolved", f"an order in {intent.symbol} has no proven outcome yet"
     # The legs of one decision (one a target) belong together; an entry of another bar has to wait for them.
-    if any(o.bot == intent.bot and o.role is Role.ENTRY and o.bar_ts_ns != intent.bar_ts_ns for o in live):
+    if any(c.bot == intent.bot and c.entry and c.bar_ts_ns != intent.bar_ts_ns for c in live):
         yield "pending", f"an entry of {intent.bot} is under way"
     if intent.action is Action.ENTER and account.books.book(intent.bot, intent.symbol).size * intent.side.sign < 0:
         yield "opposite", f"{intent.bot} holds the other side; it must exit first"
-    if len(_others(intent, account)) + 1 >= BUSY:
+    if reservations.live_count + 1 >= BUSY:
         yield "busy", f"{BUSY} orders are under way"
 
 
@@ -199,4 +245,14 @@ def _others(intent: Intent, account: Account, symbol: str = "", *, bot: str = ""
 
 
 Rule = Callable[[Asked, Account, Instrument], Iterator[Finding]]
-ENTRY_RULES: Final[tuple[Rule, ...]] = (_mode, _allowed, _fresh, _stop, _size, _quiet, _exposure)
+ENTRY_RULES: Final[tuple[Rule, ...]] = (
+    _mode,
+    _halted,
+    _allowed,
+    _fresh,
+    _stop,
+    _size,
+    _quiet,
+    _protected,
+    _together,
+)
