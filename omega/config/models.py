@@ -183,6 +183,13 @@ class Gateway(Section):
     residual_clear_s: float = setting(
         30.0, "time a residual may stay before it halts entries", unit="s", reload=LIVE, gt=0
     )
+    naked_close_s: float = setting(
+        3.0,
+        "time without a stop, which the venue refuses, after which that part is closed",
+        unit="s",
+        reload=LIVE,
+        gt=0,
+    )
     stale_s: float = setting(30.0, "silence of the market data that makes them stale", unit="s", reload=LIVE, gt=0)
     status_s: float = setting(1.0, "time between two account statuses", unit="s", reload=LIVE, gt=0)
     quotes_per_s: float = setting(10.0, "quotes a second and symbol at most", unit="1/s", reload=LIVE, gt=0)

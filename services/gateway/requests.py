@@ -127,7 +127,12 @@ class Requests:
             return False
         if account.journal.in_state(*_UNDER_WAY) or not self._outbox.clear or not self._market.idle:
             return False
-        return all((order := account.journal.by_intent(name)) and order.state not in _UNDER_WAY for name in intents)
+        return all(self._ended(name) for name in intents)
+
+    def _ended(self, intent_id: str) -> bool:
+        journal = self._account.journal
+        order = journal.by_intent(intent_id)
+        return order.state not in _UNDER_WAY if order is not None else bool(journal.stop_move(intent_id))
 
     async def _unstopped(self) -> list[str]:
         """Return the positions whose stops at the venue do not cover them: per symbol and per bot on the net side."""

@@ -171,6 +171,7 @@ class GatewayService(BaseService):
         self.keeper.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
+        self.path.on_tightened = self.keeper.request
 
     def _found(self, trades: list[Trade]) -> None:
         self.private.take_trades(trades)

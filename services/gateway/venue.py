@@ -265,8 +265,8 @@ class Venue(Protocol):
         """Send one trigger order once."""
         ...
 
-    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
-        """Change the size of a resting trigger order."""
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting trigger order, in place; Rejected where the venue cannot."""
         ...
 
     async def cancel_plan(self, plan: PlanOrder) -> bool:

@@ -319,8 +319,8 @@ class CcxtVenue(ABC):
         """Send one trigger order once."""
 
     @abstractmethod
-    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
-        """Change the size of a resting trigger order."""
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting trigger order, in place; Rejected where the venue cannot."""
 
     @abstractmethod
     async def cancel_plan(self, plan: PlanOrder) -> bool:

@@ -145,7 +145,7 @@ class Bench:
             size=Decimal(size),
             bar_ts_ns=self.gateway.account.newest_bar_ns.get((symbol, "1m"), 0),
             ref_price=price,
-            stop=level if action is Action.ENTER else None,
+            stop=level if action in {Action.ENTER, Action.TIGHTEN} else None,
             target=Decimal(target) if target else None,
             **more,
         )
