@@ -226,6 +226,8 @@ class Verb(StrEnum):
     FLATTEN = "flatten"
     HALT = "halt"
     RELEASE = "release"
+    ADOPT = "adopt"
+    """Give a position that nobody's orders made to a bot, or close it."""
 
 
 RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb.HALT})
@@ -234,13 +236,17 @@ RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A person's order to the farm. `target` is a bot's name or `farm`; command_id makes it idempotent."""
+    """A person's order to the farm. `target` is a bot's name or `farm`; command_id makes it idempotent.
+
+    `params` are what the verb needs beside that: `adopt` takes symbol, and stop, target, size or close.
+    """
 
     command_id: str
     verb: Verb
     target: str
     actor: str
     reason: str
+    params: dict[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import structlog
 
 from omega.bus.messages import FundingPaid, OrderEvent
 from omega.config import Settings
-from omega.domain import EXTERNAL, TERMINAL, Fill, Instrument, OrderState, Role, may_step
+from omega.domain import EXTERNAL, TERMINAL, Fill, Instrument, OrderState, Role, Side, may_step
 from omega.domain import ids as _ids
 from omega.errors import EnvironmentFault, InvariantBroken
 from omega.telemetry import Metrics
@@ -24,6 +24,7 @@ from services.gateway.books import Books
 from services.gateway.halt import Halt
 from services.gateway.journal import Journal
 from services.gateway.rows import Guard, JournalOrder
+from services.gateway.standing import Standing
 from services.gateway.turns import Turns
 from services.gateway.venue import Balance, FundingBill, Status, Trade, Venue, VenueOrder
 
@@ -59,6 +60,7 @@ class Account:
         self.clock = clock
         self.books = Books()
         self.activity = Activity()
+        self.standing = Standing(journal)
         self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
         self.positions: dict[str, Decimal] = {}
         self.balance = Balance(Decimal(0), Decimal(0))
@@ -89,6 +91,7 @@ class Account:
         """Fold the books from the journal and read the halt."""
         self.books.load(self.journal.fills(), self.journal.funding())
         self.halt.load()
+        self.standing.load()
 
     def instrument(self, symbol: str) -> Instrument | None:
         """Return the rules of a symbol."""
@@ -220,6 +223,42 @@ class Account:
         self.metrics.counter("fills_total").labels(bot, role.value).inc()
         self.on_fill(fill)
         return True
+
+    def adopt(self, bot: str, symbol: str, size: Decimal, *, stop: Decimal, target: Decimal | None, key: str) -> None:
+        """Move a signed part of the EXTERNAL book to a bot, at that book's entry price; the sum of the books stays.
+
+        What opens or adds gets its guard; what offsets the bot's own position is taken off it.
+        """
+        external = self.books.book(EXTERNAL, symbol)
+        held = self.books.book(bot, symbol).size
+        leg = f"adopt:{key}"
+        with self.journal.transaction():
+            for owner, part in ((str(EXTERNAL), -size), (bot, size)):
+                fill = Fill(
+                    trade_id=_ids.TradeId(f"{leg}:{owner}"),
+                    order_id=_ids.OrderId(""),
+                    client_id=_ids.ClientId(leg),
+                    bot=_ids.BotName(owner),
+                    venue=_ids.VenueName(self.venue_name),
+                    account=_ids.AccountName(self.name),
+                    symbol=_ids.Symbol(symbol),
+                    side=Side.BUY if part > 0 else Side.SELL,
+                    price=external.entry,
+                    size=abs(part),
+                    fee=Decimal(0),
+                    fee_coin=self.require_instrument(symbol).quote,
+                    role=Role.EXTERNAL,
+                    ts_ns=self.venue.venue_ns() or self.clock(),
+                )
+                if not self.journal.add_fill(fill):
+                    return
+                book = self.books.apply(fill)
+                if owner == bot and held * size < 0:
+                    self._guard(fill, None, flat=not book.size)
+                self.journal.emit(f"fill:{fill.trade_id}", fill)
+                self.on_fill(fill)
+            if held * size >= 0:
+                self.journal.put_guard(Guard(bot, symbol, leg, 1 if size > 0 else -1, abs(size), stop, target))
 
     def pay(self, bill: FundingBill, bot: str, amount: Decimal) -> None:
         """Book a bot's share of a funding payment and write its event."""

@@ -48,6 +48,8 @@ class OrderPath:
         self._look_ups = look_ups
         self._leased = leased
         self._tasks: set[asyncio.Task[None]] = set()
+        self.vetoes: list[Callable[[Intent], tuple[str, str]]] = [account.standing.veto]
+        """What else may speak against an entry: each returns (rule, words), empty for nothing."""
         self.on_tightened: Callable[[str], None] = lambda _why: None
         """Hears that a stop shall stand elsewhere."""
         self.on_refusal: Callable[[RefusalKind, JournalOrder], None] = lambda _kind, _order: None
@@ -193,10 +195,17 @@ class OrderPath:
         asked = Asked(intent, envelope.deadline_ns, order.created_ns, self._bus.state(), leased)
         try:
             size = check(asked, self._account)
+            self._ask_vetoes(intent)
         except Denied as error:
             return _denied(order, error.rule, str(error), epoch=order.epoch)
         reduces = _reduces(order, self._account, size)
         return replace(order, size=size, reduce_only=reduces, state=OrderState.SENDING)
+
+    def _ask_vetoes(self, intent: Intent) -> None:
+        for veto in [] if intent.reduces else self.vetoes:
+            rule, words = veto(intent)
+            if rule:
+                raise denied(rule, f"{intent.intent_id}: {words}")
 
     def _start(self, order: JournalOrder) -> None:
         self._track(self._send(order), f"send:{order.client_id}")
@@ -249,7 +258,7 @@ class OrderPath:
             target=order.target if order.role is Role.ENTRY and _grows(order, account) else None,
             handed=account.handed(order),
         )
-        async with account.turns.order(Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT):
+        async with account.turns.order(Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT, bot=order.bot):
             return (await account.venue.place(request)).order_id
 
     def _refused(self, error: Rejected, order: JournalOrder) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from omega.bus.messages import Scalar
-from omega.domain import OrderState
+from omega.domain import EXTERNAL, OrderState
 from omega.errors import Rejected
 from services.gateway.account import Account
 from services.gateway.lookup import LookUps
@@ -22,6 +22,7 @@ from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
 
 ZERO: Final = Decimal(0)
+METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status")
 _UNDER_WAY: Final = (OrderState.INTENT, OrderState.SENDING, OrderState.UNRESOLVED)
 
 
@@ -57,9 +58,13 @@ class Requests:
                 return self.positions()
             case "invariants":
                 return await self.invariants()
+            case "budget":
+                return self._account.turns.budget()
+            case "reconcile":
+                return await self.reconcile()
             case "status":
                 return self.status()
-        raise Rejected(f"the gateway answers settle, positions, invariants and status, not {method!r}", kind="BUG")
+        raise Rejected(f"the gateway does not answer {method!r}; it answers {', '.join(METHODS)}", kind="BUG")
 
     async def settle(self, frames: int, intents: str) -> dict[str, object]:
         """Wait until so many private pushes are processed, these intents have an outcome and nothing is in hand."""
@@ -105,6 +110,36 @@ class Requests:
             "venue_positions": {symbol: str(size) for symbol, size in account.positions.items()},
             "orders": account.journal.counts(),
             "events_waiting": self._outbox.waiting,
+            "halted": account.halt.reason,
+        }
+
+    async def reconcile(self) -> dict[str, object]:
+        """Compare books and venue now and return what differs, symbol by symbol."""
+        account = self._account
+        await self._recovery.reconcile()
+        residuals = await self._recovery.check_positions()
+        rows = []
+        for symbol in sorted({*account.positions, *account.books.symbols()}):
+            books = account.books.open(symbol)
+            if books or symbol in account.positions:
+                rows.append(
+                    {
+                        "symbol": symbol,
+                        "venue": str(account.positions.get(symbol, ZERO)),
+                        "books": {bot: str(size) for bot, size in sorted(books.items())},
+                        "external": str(books.get(str(EXTERNAL), ZERO)),
+                        "residual": str(residuals.get(symbol, ZERO)),
+                    }
+                )
+        unresolved = account.journal.in_state(OrderState.UNRESOLVED)
+        return {
+            "equal": not residuals,
+            "symbols": rows,
+            "unstopped": await self._unstopped(),
+            "unresolved": [order.client_id for order in unresolved],
+            "unresolved_age_s": round(self._look_ups.oldest_s(), 3),
+            "residual_age_s": round(self._recovery.residual_s(), 3),
+            "naked_s_max": round(self._keeper.naked_max_s, 3),
             "halted": account.halt.reason,
         }
 

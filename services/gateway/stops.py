@@ -25,6 +25,7 @@ from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
 from services.gateway.protection import Deed, Holder, Wanted, adopt, covered, deeds, stop_sizes, unwatched, wanted
 from services.gateway.rows import JournalPlan
+from services.gateway.turns import GATEWAY
 from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
 
 ZERO: Final = Decimal(0)
@@ -201,7 +202,7 @@ class StopKeeper:
 
     async def _do(self, symbol: str, deed: Deed, net: Decimal) -> bool:
         try:
-            async with self._account.turns.order(Lane.STOP):
+            async with self._account.turns.order(Lane.STOP, bot=deed.bot or GATEWAY):
                 if deed.plan is None:
                     await self._place(symbol, deed, net)
                 elif deed.size:
