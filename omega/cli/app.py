@@ -28,6 +28,11 @@ class _Command:
 COMMANDS: Final = {
     "up": _Command("omega.cli.up", "up"),
     "bot": _Command("omega.cli.bots", "app", "List, pause, resume, drain, stop or flatten bots of a running farm."),
+    "trade": _Command(
+        "omega.cli.trade",
+        "app",
+        "Compare books and venue, adopt strange positions, see the budget, kill.",
+    ),
     "topics": _Command("omega.cli.topics", "app", "Look into the bus: list, tail, replay dead letters, check."),
     "config": _Command("omega.cli.config", "app", "Check, show and describe the configuration; secrets are masked."),
     "new": _Command("omega.cli.new", "app", "Write a working plug-in file with its test."),

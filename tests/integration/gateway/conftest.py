@@ -26,13 +26,14 @@ RICH = AccountSpec(usdt=Decimal(200_000))
 SECOND_NS = 1_000_000_000
 
 
-def settings_for(server: Server, folder: Path, **gateway: Any) -> Settings:
+def settings_for(server: Server, folder: Path, *, bots: Any = None, **gateway: Any) -> Settings:
     return Settings.model_validate(
         {
             "environment": {"name": "dev", "instance": "test"},
             "trading": {"capital": "20000"},
             "monitoring": {"port": 0, "drain_s": 5},
             "runner": {"window": 120},
+            "bots": bots or {},
             "gateway": {
                 "rest_url": server.url,
                 "ws_url": server.ws_url,
