@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TypeVar
@@ -38,9 +38,9 @@ def with_bus(work: Callable[[Bus, Settings], Awaitable[T]]) -> T:
     return asyncio.run(main())
 
 
-def command(verb: Verb, target: str, reason: str, **params: Scalar) -> Command:
+def command(verb: Verb, target: str, reason: str, params: Mapping[str, Scalar] | None = None) -> Command:
     """Form a command of the person at this terminal."""
-    return Command(new_id(), verb, target, getpass.getuser(), reason, params)
+    return Command(new_id(), verb, target, getpass.getuser(), reason, dict(params or {}))
 
 
 async def tell(bus: Bus, commands: Sequence[Command]) -> list[CommandResult]:

@@ -59,7 +59,7 @@ def adopt(
     async def send(bus: Bus, settings: Settings) -> list[CommandResult]:
         if bot and bot not in settings.bots:
             raise ConfigError(f"no bot is called {bot!r}; configured are {', '.join(sorted(settings.bots))}")
-        return await tell(bus, [command(Verb.ADOPT, bot or FARM, reason, **params)])
+        return await tell(bus, [command(Verb.ADOPT, bot or FARM, reason, params)])
 
     answers = with_bus(send)
     report(answers, as_json=as_json)

@@ -12,9 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from omega.bus import MemoryBus, MemoryHub
+from omega.bus import MemoryBus, MemoryHub, connect
+from omega.bus.redis import RedisBus
 from omega.config import Settings
 from omega.domain import Action, Intent, Side, intent_id
+from omega.testing.servers import ValkeyServer, valkey_server
 from services.gateway.service import GatewayService
 from services.simulator.account import AccountSpec
 from services.simulator.local import local_simulator
@@ -204,3 +206,45 @@ def make_bench(tmp_path: Path) -> Callable[..., Any]:
 async def bench(make_bench: Callable[..., Any]) -> AsyncIterator[Bench]:
     async with make_bench() as opened:
         yield opened
+
+
+class RealBench(Bench):
+    """The bench over a real server."""
+
+    redis: ValkeyServer
+
+    async def open(self) -> GatewayService:
+        if self.bus is None:
+            bus: Any = connect(self.redis.url, env="dev", source="test/1")
+            await bus.start()
+            self.bus = bus
+        own: RedisBus = connect(self.redis.url, env="dev", source="gateway/test")
+        self.service = GatewayService(settings=settings_for(self.server, self.folder, **self.options), bus=own)
+        await self.service.initialize()
+        await self.service.start()
+        await self.until(lambda: self.gateway.ready, "ready", within_s=20)
+        return self.service
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """Further settings of the gateway on a real server; a test file may say others."""
+    return {}
+
+
+@pytest.fixture
+async def real(tmp_path: Path, options: dict[str, Any]) -> AsyncIterator[RealBench]:
+    exchange = SimulatorOptions(speed=0, limits=False, warmup=300, accounts=(RICH,))
+    with valkey_server() as redis:
+        async with local_simulator(exchange) as server:
+            bench = RealBench(server, MemoryHub(), tmp_path, options)
+            bench.redis = redis
+            try:
+                await bench.open()
+                yield bench
+            finally:
+                if not redis.running:
+                    redis.start()
+                await bench.close()
+                if bench.bus is not None:
+                    await bench.bus.close()

@@ -2,62 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from omega.bus import MemoryHub, OrderEvent, connect
-from omega.bus.redis import RedisBus
+from omega.bus import OrderEvent
 from omega.domain import OrderState, Side
-from omega.testing.servers import ValkeyServer, valkey_server
-from services.gateway.service import GatewayService
-from services.simulator.account import AccountSpec
-from services.simulator.local import local_simulator
-from services.simulator.options import SimulatorOptions
 
-from .conftest import Bench, settings_for
+from .conftest import RealBench
 
 CANCEL = {"symbol": "BTCUSDT", "productType": "USDT-FUTURES"}
-
-
-class RealBench(Bench):
-    """The bench over a real server."""
-
-    redis: ValkeyServer
-
-    async def open(self) -> GatewayService:
-        if self.bus is None:
-            bus: Any = connect(self.redis.url, env="dev", source="test/1")
-            await bus.start()
-            self.bus = bus
-        own: RedisBus = connect(self.redis.url, env="dev", source="gateway/test")
-        self.service = GatewayService(settings=settings_for(self.server, self.folder, **self.options), bus=own)
-        await self.service.initialize()
-        await self.service.start()
-        await self.until(lambda: self.gateway.ready, "ready", within_s=20)
-        return self.service
-
-
-@pytest.fixture
-async def real(tmp_path: Path) -> AsyncIterator[RealBench]:
-    rich = AccountSpec(usdt=Decimal(200_000))
-    options = SimulatorOptions(speed=0, limits=False, warmup=300, accounts=(rich,))
-    with valkey_server() as redis:
-        async with local_simulator(options) as server:
-            bench = RealBench(server, MemoryHub(), tmp_path)
-            bench.redis = redis
-            try:
-                await bench.open()
-                yield bench
-            finally:
-                if not redis.running:
-                    redis.start()
-                await bench.close()
-                if bench.bus is not None:
-                    await bench.bus.close()
 
 
 @pytest.mark.req("0.28")
