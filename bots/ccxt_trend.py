@@ -35,6 +35,7 @@ class Params:
     reward: float = param(2.0, low=0.5, high=10.0, unit="R", doc="first target; the others lie 1 R and 3 R farther")
     atr: int = param(14, low=2, high=25, unit="bars", reload="restart", doc="length of the average true range")
     time_limit: int = param(960, low=0, high=100_000, unit="bars", doc="longest holding time; 0 for none")
+    trail: float = param(0.0, low=0.0, high=0.2, unit="fraction", doc="trailing stop, of the entry price; 0 for none")
 
 
 def need(p: Params) -> int:

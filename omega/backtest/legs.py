@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from omega.engine.barriers import barrier_fill
+from omega.engine.barriers import barrier_fill, trailing_stop
 from omega.engine.bars import F64, I64
+from omega.engine.draft import tightens
 from omega.engine.fills import fee, funding, market_fill, trigger_hit, unrealised
 from omega.engine.margin import cross_liquidation
 from omega.engine.sizing import all_in
@@ -272,6 +273,14 @@ def watch(
         if m[CASH] < 0.0:  # the venue's insurance bears what the wallet cannot
             out[int(m[LEGS]) - 1, T_PNL] -= m[CASH]
             m[CASH] = 0.0
+
+
+def follow(trail: float, extreme: float, price: float, f: F64, k: I64, law: F64) -> None:
+    """Let the stop of an open position follow the best price, at the close of a bar; it only ever tightens."""
+    level = trailing_stop(k[SIDE], 0.0, trail * f[ENTRY], extreme)
+    shown = near(level, law[PRICE_NUM], law[PRICE_DEN])
+    if tightens(k[SIDE], f[STOP], shown, price):
+        f[STOP] = shown
 
 
 def pay_funding(rate: float, f: F64, k: I64, m: F64, law: F64) -> None:

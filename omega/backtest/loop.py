@@ -40,6 +40,7 @@ from omega.backtest.legs import (
     WANT,
     WARM,
     close_all,
+    follow,
     open_position,
     order_price,
     pay_funding,
@@ -114,7 +115,7 @@ def play(  # noqa: C901, PLR0912 - the order of a bar's events is read in one pi
             if count[0, SIDE] == 0:
                 t = rest(t, rows, equity, count[0], m)
             else:
-                t = hold(t, bars, want, leave, rates[0], limit, trail, equity, state[0], count[0], m)
+                t = hold(t, bars, want, leave, rates[0], limit, trail, equity, state[0], count[0], m, law[0])
             if t >= total:
                 break
             count[0, CURSOR] = t
@@ -137,6 +138,8 @@ def play(  # noqa: C901, PLR0912 - the order of a bar's events is read in one pi
                 continue
             extreme = f[HIGH] if at > 0 else f[LOW]
             k[LEAVE] = exit_cause(at, side, leave[i], k[HELD], limit, trail, f[ENTRY], extreme, close[i])
+            if trail > 0.0 and k[LEAVE] == 0:
+                follow(trail, extreme, close[i], f, k, law[s])
             if not enters(at, side, flip):
                 continue
             while rows[k[NEXT]] < i:

@@ -26,6 +26,8 @@ from omega.backtest.legs import (
     MARK,
     NEXT,
     PEAK,
+    PRICE_DEN,
+    PRICE_NUM,
     READY,
     SIDE,
     SIZE,
@@ -36,6 +38,8 @@ from omega.backtest.legs import (
 )
 from omega.engine.barriers import trailing_stop
 from omega.engine.bars import F64, I8, I64, Flags
+from omega.engine.draft import tightens
+from omega.engine.steps import near
 
 BARRED: Final = 1e300
 """A price that no bar reaches."""
@@ -56,7 +60,7 @@ def rest(t: int, rows: I64, equity: F64, k: I64, m: F64) -> int:
     return row
 
 
-def hold(  # noqa: C901, PLR0915 - what ends a stretch is looked at once a bar, in one place
+def hold(  # noqa: C901, PLR0912, PLR0915 - what ends a stretch is looked at once a bar, in one place
     t: int,
     bars: Any,
     want: I8,
@@ -68,6 +72,7 @@ def hold(  # noqa: C901, PLR0915 - what ends a stretch is looked at once a bar, 
     f: F64,
     k: I64,
     m: F64,
+    law: F64,
 ) -> int:
     """Walk on while the position is neither touched nor funded, to the close of the row that asks to leave.
 
@@ -88,6 +93,7 @@ def hold(  # noqa: C901, PLR0915 - what ends a stretch is looked at once a bar, 
     curve = equity[t:end]
     below, above = reach(f, k)
     side, entry, least, most = k[SIDE], f[ENTRY], f[LOW], f[HIGH]
+    kept = f[STOP]
     cash, signed, worth = m[CASH], side * f[SIZE], f[MARK]
     before, total, squares, downside = m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE]
     peak, deepest = m[PEAK], m[DEEPEST]
@@ -107,6 +113,13 @@ def hold(  # noqa: C901, PLR0915 - what ends a stretch is looked at once a bar, 
             if stop > 0.0 and side * (price - stop) <= 0.0:
                 count = i
                 break
+            shown = near(stop, law[PRICE_NUM], law[PRICE_DEN])
+            if tightens(side, kept, shown, price):
+                kept = shown
+                if side > 0:
+                    below = max(below, kept)
+                else:
+                    above = min(above, kept)
         least, most, worth = lower, higher, price
         curve[i] = now
         change = now / before - 1.0
@@ -123,7 +136,7 @@ def hold(  # noqa: C901, PLR0915 - what ends a stretch is looked at once a bar, 
             count = i + 1
             k[READY] = 1
             break
-    f[LOW], f[HIGH], f[MARK] = least, most, worth
+    f[LOW], f[HIGH], f[MARK], f[STOP] = least, most, worth, kept
     k[HELD] += count
     m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE], m[PEAK] = before, total, squares, downside, peak
     row: int = t + count - k[READY]

@@ -16,9 +16,15 @@ from omega.bus.ulid import UlidMaker
 _RENEW_SHARE = 1 / 3
 _TRUST_SHARE = 2 / 3
 _TRY_SHARE = 1 / 30
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 logger = structlog.get_logger(__name__)
 _new_owner = UlidMaker()
+
+
+def _now() -> float:
+    """Return seconds of a clock that never goes back and goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(_CLOCK)
 
 
 def lease_key(topics: Topics, name: str) -> str:
@@ -52,7 +58,7 @@ class RedisLease:
     @property
     def held(self) -> bool:
         """Tell whether this process may still act."""
-        return not self._lost and time.monotonic() - self._renewed < self._ttl_s * _TRUST_SHARE
+        return not self._lost and _now() - self._renewed < self._ttl_s * _TRUST_SHARE
 
     @property
     def lost(self) -> bool:
@@ -62,7 +68,7 @@ class RedisLease:
     async def take(self) -> None:
         """Wait until the lease is free, take it and begin to renew it."""
         while True:
-            asked = time.monotonic()
+            asked = _now()
             try:
                 self.epoch = await self._run(_scripts.TAKE_LEASE, 2, *self._keys, self._owner, self._ttl_ms)
             except (RedisError, OSError) as error:
@@ -90,7 +96,7 @@ class RedisLease:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._ttl_s * _RENEW_SHARE / (1 if self.held else 4))
-            asked = time.monotonic()
+            asked = _now()
             try:
                 async with asyncio.timeout(self._ttl_s * _RENEW_SHARE):
                     renewed = await self._run(

@@ -273,6 +273,8 @@ class Verb(StrEnum):
     HALT = "halt"
     RELEASE = "release"
     LIMIT = "limit"
+    ADOPT = "adopt"
+    """Give a position that nobody's orders made to a bot, or close it."""
 
 
 RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb.HALT})
@@ -283,7 +285,8 @@ RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb
 class Command:
     """A person's order to the farm. `target` is a bot's name, `farm`, or `@risk` for the gates of all accounts.
 
-    command_id makes it idempotent; params say what a verb needs beyond its target.
+    `command_id` makes it idempotent; `params` say what a verb needs beyond its target: `adopt` takes symbol, and stop,
+    target, size or close.
     """
 
     command_id: str

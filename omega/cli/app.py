@@ -31,6 +31,11 @@ COMMANDS: Final = {
     "risk": _Command(
         "omega.cli.risk", "app", "Look at limits and headroom, ask what-if, halt, release, change a limit."
     ),
+    "trade": _Command(
+        "omega.cli.trade",
+        "app",
+        "Compare books and venue, adopt strange positions, see the budget, kill.",
+    ),
     "topics": _Command("omega.cli.topics", "app", "Look into the bus: list, tail, replay dead letters, check."),
     "config": _Command("omega.cli.config", "app", "Check, show and describe the configuration; secrets are masked."),
     "new": _Command("omega.cli.new", "app", "Write a working plug-in file with its test."),

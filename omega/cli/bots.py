@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
-import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from omega.bus import FARM, RISK_REDUCING, BotStatus, Bus, Command, CommandResult, Verb, connect, new_id
+from omega.bus import FARM, BotStatus, Bus, CommandResult, Verb
+from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
 from omega.config import Settings
+from omega.config.labels import labels_of, select
 from omega.config.loader import load
 from omega.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 LISTEN_S = 2.5
-ANSWER_S = 5.0
-EXPIRES_NS = 10_000_000_000
 Target = Annotated[str, typer.Argument(help="A bot's name, or `farm` for all.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the audit log.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Selector = Annotated[
+    str, typer.Option("--selector", "-l", help="All bots with these labels: family=trend,symbol!=BTC-USDT.P")
+]
+All = Annotated[bool, typer.Option("--all", help="Every bot of the farm.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("list", epilog="**Example** `omega bot list --json`")
-def list_bots(as_json: Json = False) -> None:
+def list_bots(selector: Selector = "", as_json: Json = False) -> None:
     """Show what every running bot holds and last decided."""
-    statuses = asyncio.run(_with_bus(_statuses))
+    statuses = with_bus(_statuses)
+    if selector:
+        wanted = select(load().settings, selector)
+        statuses = [row for row in statuses if row["bot"] in wanted]
     if as_json:
         print(json.dumps(statuses, indent=2))
         return
@@ -41,40 +48,75 @@ def list_bots(as_json: Json = False) -> None:
         )
 
 
-@app.command(epilog="**Example** `omega bot pause fib-btc --reason 'news at 14:00'`")
-def pause(target: Target, reason: Reason = "") -> None:
+@app.command(epilog="**Example** `omega bot labels -l strategy=ema_cross`")
+def labels(selector: Selector = "", as_json: Json = False) -> None:
+    """Show the labels that selectors go by."""
+    settings = load().settings
+    names = select(settings, selector) if selector else sorted(settings.bots)
+    found = {name: labels_of(settings, name) for name in names}
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, own in found.items():
+        print(f"{name:<14} {','.join(f'{key}={value}' for key, value in sorted(own.items()))}")
+
+
+@app.command(epilog="**Example** `omega bot pause fib-btc --reason 'news'` · `omega bot pause -l family=trend`")
+def pause(
+    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+) -> None:
     """Let a bot enter no more; exits and stops go on."""
-    _command(Verb.PAUSE, target, reason)
+    _command(Verb.PAUSE, target, selector, reason, every=every, as_json=as_json)
 
 
-@app.command(epilog="**Example** `omega bot resume fib-btc`")
-def resume(target: Target, reason: Reason = "") -> None:
+@app.command(epilog="**Example** `omega bot resume fib-btc` · `omega bot resume --all`")
+def resume(
+    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+) -> None:
     """Let a bot enter again."""
-    _command(Verb.RESUME, target, reason)
+    _command(Verb.RESUME, target, selector, reason, every=every, as_json=as_json)
 
 
-@app.command(epilog="**Example** `omega bot drain fib-btc`")
-def drain(target: Target, reason: Reason = "") -> None:
+@app.command(epilog="**Example** `omega bot drain -l symbol=BTC-USDT.P`")
+def drain(
+    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+) -> None:
     """Let the strategy leave its position, then end the bot."""
-    _command(Verb.DRAIN, target, reason)
+    _command(Verb.DRAIN, target, selector, reason, every=every, as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega bot stop fib-btc`")
-def stop(target: Target, reason: Reason = "") -> None:
+def stop(
+    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+) -> None:
     """End the bot's process; its stops stay at the venue."""
-    _command(Verb.STOP, target, reason)
+    _command(Verb.STOP, target, selector, reason, every=every, as_json=as_json)
 
 
-@app.command(epilog="**Example** `omega bot flatten farm --reason 'leaving'`")
-def flatten(target: Target, reason: Reason = "") -> None:
-    """Close the position now, then pause."""
-    _command(Verb.FLATTEN, target, reason)
+@app.command(epilog="**Example** `omega bot flatten --all --reason 'leaving'`")
+def flatten(
+    target: Target = "",
+    selector: Selector = "",
+    every: All = False,
+    reason: Reason = "",
+    as_json: Json = False,
+    yes: Yes = False,
+) -> None:
+    """Close the position now, then pause; several bots are asked for once."""
+    _command(Verb.FLATTEN, target, selector, reason, every=every, as_json=as_json, asks=not yes)
 
 
-@app.command(epilog="**Example** `omega bot halt --reason 'odd fills'`")
-def halt(reason: Reason = "") -> None:
+@app.command(epilog="**Example** `omega bot halt --reason 'odd fills'` · `omega bot halt --kill` when Redis is gone")
+def halt(
+    reason: Reason = "",
+    kill: Annotated[bool, typer.Option("--kill", help="Past Redis, straight to the gateway.")] = False,
+    url: Annotated[str, typer.Option(help="With --kill: the gateway's address; else gateway.kill_url.")] = "",
+) -> None:
     """Halt all entries of the account; it stays halted until somebody releases it."""
-    _command(Verb.HALT, FARM, reason)
+    if kill:
+        print("\n".join(pull(Verb.HALT, reason, url=url)))
+        return
+    _send(Verb.HALT, [FARM], reason, as_json=False)
 
 
 @app.command(epilog="**Example** `omega bot release --reason 'checked the fills'`")
@@ -82,41 +124,48 @@ def release(reason: Reason = "") -> None:
     """Release a halt; a reason is required."""
     if not reason:
         raise ConfigError("a halt is released with a reason: omega bot release --reason '...'")
-    _command(Verb.RELEASE, FARM, reason)
+    _send(Verb.RELEASE, [FARM], reason, as_json=False)
 
 
-def _command(verb: Verb, target: str, reason: str) -> None:
+def _command(
+    verb: Verb, target: str, selector: str, reason: str, *, every: bool, as_json: bool, asks: bool = False
+) -> None:
     settings = load().settings
-    if target != FARM and target not in settings.bots:
+    targets = _targets(settings, target, selector, every=every)
+    named = [bot for bot in sorted(settings.bots) if settings.bots[bot].enabled] if targets == [FARM] else targets
+    if asks and len(named) > 1 and not as_json:
+        typer.confirm(f"{verb} {', '.join(named)}?", abort=True, err=True)
+    _send(verb, targets, reason, as_json=as_json)
+
+
+def _targets(settings: Settings, target: str, selector: str, *, every: bool) -> list[str]:
+    """Return whom a verb is for: exactly one way of naming them is given."""
+    if sum((bool(target), bool(selector), every)) != 1:
+        raise typer.BadParameter("name a bot, or give a selector (-l family=trend), or --all: one of the three")
+    if every or target == FARM:
+        return [FARM]
+    if selector:
+        return select(settings, selector)
+    if target not in settings.bots:
         raise ConfigError(f"no bot is called {target!r}; configured are {', '.join(sorted(settings.bots))}")
+    return [target]
 
-    async def send(bus: Bus, _settings: Settings) -> list[str]:
-        return await _send(bus, Command(new_id(), verb, target, getpass.getuser(), reason))
 
-    lines = asyncio.run(_with_bus(send))
-    for line in lines:
-        print(line)
-    if not lines:
-        print(f"nobody answered within {ANSWER_S:.0f} s; the command is kept and will be carried out when they return")
+def _send(verb: Verb, targets: Sequence[str], reason: str, *, as_json: bool) -> None:
+    """Send a verb to each, print what they answer, and exit 1 where nobody does or one refuses."""
+
+    async def send(bus: Bus, _settings: Settings) -> list[CommandResult]:
+        return await tell(bus, [command(verb, target, reason) for target in targets])
+
+    answers = with_bus(send)
+    report(answers, as_json=as_json)
+    heard = {answer.target for answer in answers}
+    silent = [target for target in targets if target not in heard] if targets != [FARM] or not answers else []
+    if silent:
+        words = f"nobody answered within {ANSWER_S:.0f} s; the command is kept and will be carried out when they return"
+        typer.echo(f"{', '.join(silent)}: {words}", err=as_json)
+    if silent or any(answer.stage == "refused" for answer in answers):
         raise typer.Exit(1)
-
-
-async def _send(bus: Bus, command: Command) -> list[str]:
-    lines: list[str] = []
-    async with bus.follow(bus.topics.control_results()) as stream:
-        deadline = 0 if command.verb in RISK_REDUCING else time.time_ns() + EXPIRES_NS
-        await bus.send(command, deadline_ns=deadline, message_id=f"command:{command.command_id}")
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                async for received in stream:
-                    answer = received.envelope.data
-                    if isinstance(answer, CommandResult) and answer.command_id == command.command_id:
-                        lines.append(f"{answer.target}: {answer.stage}: {answer.detail}")
-                        if command.target != FARM and answer.stage != "accepted":
-                            break
-        except TimeoutError:
-            pass
-    return lines
 
 
 async def _statuses(bus: Bus, _settings: Settings) -> list[dict[str, Any]]:
@@ -136,13 +185,3 @@ async def _statuses(bus: Bus, _settings: Settings) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float) else str(value)
-
-
-async def _with_bus(work: Any) -> Any:
-    settings = load().settings
-    bus = connect(settings.redis.url, env=settings.environment.name, source=f"cli:{getpass.getuser()}")
-    await bus.start()
-    try:
-        return await work(bus, settings)
-    finally:
-        await bus.close()

@@ -165,6 +165,7 @@ class Gateway(Section):
     api_secret: SecretStr = setting(NO_SECRET, "its secret, from a secret file", reload=LIVE)
     passphrase: SecretStr = setting(NO_SECRET, "its passphrase, from a secret file", reload=LIVE)
     kill_key: SecretStr = setting(NO_SECRET, "signs POST /kill (HMAC); empty = the way is closed", reload=LIVE)
+    kill_url: str = setting("", "where others reach the gateway's own port for POST /kill, as http://HOST:PORT")
     journal: str = setting("var/gateway.sqlite", "path of the order journal; its directory must survive restarts")
     halt_file: str = setting("var/HALT", "entries are halted while this file exists")
     symbols: list[str] = setting(lambda: ["BTC-USDT.P", "ETH-USDT.P"], "symbols whose bars and quotes are published")
@@ -183,6 +184,16 @@ class Gateway(Section):
     reconcile_s: float = setting(10.0, "time between two reconciliations", unit="s", reload=LIVE, gt=0)
     residual_clear_s: float = setting(
         30.0, "time a residual may stay before it halts entries", unit="s", reload=LIVE, gt=0
+    )
+    clock_skew_s: float = setting(
+        1.0, "distance of our clock from the venue's beyond which no bot enters", unit="s", reload=LIVE, gt=0
+    )
+    naked_close_s: float = setting(
+        3.0,
+        "time without a stop, which the venue refuses, after which that part is closed",
+        unit="s",
+        reload=LIVE,
+        gt=0,
     )
     stale_s: float = setting(30.0, "silence of the market data that makes them stale", unit="s", reload=LIVE, gt=0)
     status_s: float = setting(1.0, "time between two account statuses", unit="s", reload=LIVE, gt=0)

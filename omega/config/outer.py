@@ -98,6 +98,7 @@ class Bot(Section):
     timeframe: str = setting("", "its bars; empty = trading.timeframe")
     mode: Mode | None = setting(None, "shadow, paper or live; empty = trading.mode")
     persona: str = setting("xyko", "voice of its notices", reload=LIVE)
+    labels: dict[Text, Text] = setting(dict, "what selectors go by, for example family: trend", reload=LIVE)
     capital: Decimal | None = setting(None, "its money; empty = trading.capital", unit="quote currency", gt=0)
     enabled: bool = setting(True, "whether it is started")
     params: dict[str, ParamValue] = setting(dict, "the strategy's own parameters; the strategy checks them", reload=BAR)

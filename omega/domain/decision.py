@@ -24,10 +24,9 @@ class Decision:
     """The outcome of one bar for one bot.
 
     Units: side +1 long, -1 short, 0 none (of a new entry); exit closes the open position first; size in base units
-        before the
-    venue's step; stop and targets are prices in quote currency (0.0 = none), `targets` pairs a price with a fraction
-    of the
-    size; confidence and thresholds in [0, 1]; leverage as a multiple.
+        before the venue's step; stop and targets are prices in quote currency (0.0 = none), `targets` pairs a price
+        with a fraction of the size; without a new entry the stop is where the open position's stop shall follow to,
+        when that is nearer; confidence and thresholds in [0, 1]; leverage as a multiple.
     """
 
     bar_ts_ns: int
@@ -45,4 +44,4 @@ class Decision:
     @property
     def acts(self) -> bool:
         """Tell whether the decision asks for anything."""
-        return self.exit or self.side != 0
+        return self.exit or self.side != 0 or self.stop > 0.0

@@ -43,6 +43,8 @@ class Action(StrEnum):
     ENTER = "enter"
     EXIT = "exit"
     FLATTEN = "flatten"
+    TIGHTEN = "tighten"
+    """Move the stop of the open position nearer; no order of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Intent:
     Units: size in base units, already cut to the venue's step; stop and target are trigger prices in quote currency,
         None for
     none; ref_price is the price the decision was made at. `bar_ts_ns` is the open time of the bar that was decided on.
-    An ENTER always carries a stop.
+    An ENTER always carries a stop; a TIGHTEN carries the new one, with side and size of the order that would close.
     """
 
     intent_id: IntentId

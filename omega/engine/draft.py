@@ -48,6 +48,18 @@ def exit_cause(
 
 
 @kernel
+def tightens(held: int, stop: float, level: float, price: float) -> bool:
+    """Whether a trailed level takes the stop's place: nearer than the stop, and not where the price is already.
+
+    Units: held the position's side; prices in quote currency, a stop of 0.0 is none, price the close.
+    Source: the barriers of the design (trailing): a stop only ever tightens.
+    """
+    if held == 0 or level <= 0.0 or held * (price - level) <= 0.0:
+        return False
+    return stop <= 0.0 or held * (level - stop) > 0.0
+
+
+@kernel
 def enters(held: int, side: int, flip: bool) -> bool:  # noqa: FBT001 - a kernel call passes its scalars by position
     """Whether the row opens a position: from flat, or with `flip` from the other side.
 

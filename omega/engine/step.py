@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from omega.domain import Decision, Reading
+from omega.engine.barriers import trailing_stop
 from omega.engine.bars import Bars
 from omega.engine.decision import Context, Settings, rules_for, run_stages
 from omega.engine.draft import SIGNALLED, TIMED, TRAILED, TURNED, enters, exit_cause, stop_level, target_level
@@ -32,7 +33,8 @@ def decide(
     """Decide on the newest bar of a window; `readings` are the cosmic ones that the interceptors may look at.
 
     An exit comes from the strategy's exit flag, an entry signal of the other side, the time limit or the trailing stop.
-    An entry needs a flat book; with `flip` an entry of the other side leaves and enters at once.
+    An entry needs a flat book; with `flip` an entry of the other side leaves and enters at once. A decision that holds
+    names the trailing stop where its rules have one, for the stop at the venue to follow.
 
     Raises:
         CorruptData: the window is empty.
@@ -73,7 +75,10 @@ def _draft(strategy: StrategyEntry, row: Row, context: Context, rules: Settings)
     if cause:
         word = _word(strategy, row.reason) if cause == SIGNALLED else _CAUSES[cause]
         return replace(_quiet(context, word), exit=True, confidence=row.confidence)
-    return _quiet(context, WAIT if book.side == 0 else HOLD)
+    if book.side == 0:
+        return _quiet(context, WAIT)
+    level = trailing_stop(book.side, 0.0, rules.trail * book.entry, book.extreme)
+    return replace(_quiet(context, HOLD), stop=level)
 
 
 def _entry(strategy: StrategyEntry, row: Row, context: Context, rules: Settings, *, leaves: bool) -> Decision:

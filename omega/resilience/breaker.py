@@ -100,6 +100,12 @@ class CircuitBreaker:
             self._opened_at = self._clock()
             self._go(BreakerState.OPEN)
 
+    def trip(self) -> None:
+        """Open the circuit at once: the other side has said that it is away."""
+        self._opened_at = self._clock()
+        self._failed = max(self._failed, 1)
+        self._go(BreakerState.OPEN)
+
     def given_up(self) -> None:
         """Report a call that was cancelled: it says nothing about the other side."""
         self._probing = False

@@ -35,13 +35,17 @@ DUST = 1e-9
 @dataclass(order=True, slots=True)
 class _Waiter:
     lane: Lane
+    round: float
     number: int
     weight: float = field(compare=False)
     granted: asyncio.Future[None] = field(compare=False)
 
 
 class RateLanes:
-    """A token bucket whose waiters queue by lane, first come first served inside a lane.
+    """A token bucket whose waiters queue by lane, and inside a lane by fair shares, first come first served for each.
+
+    Whoever asks much waits behind whoever asks little: every name gets its turn in each round of a lane (start-time
+    fair queuing over the weights), so that one chatty bot cannot starve the others.
 
     The most urgent waiter is served first, always; one that needs much waits until there is enough, and nobody
     behind it slips past. A lower lane can therefore never starve a higher one.
@@ -76,6 +80,13 @@ class RateLanes:
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._closed_until = 0.0
+        self._round: dict[Lane, float] = {}
+        self._rounds: dict[tuple[Lane, str], float] = {}
+
+    @property
+    def closed_s(self) -> float:
+        """For how long nothing is given out yet."""
+        return max(self._closed_until - self._clock(), 0.0)
 
     @property
     def tokens(self) -> float:
@@ -110,13 +121,17 @@ class RateLanes:
         self._tokens -= weight
         return True
 
-    async def acquire(self, lane: Lane, weight: float = 1.0) -> float:
-        """Wait for tokens and return how long it took in seconds; a cancelled wait takes nothing."""
+    async def acquire(self, lane: Lane, weight: float = 1.0, *, name: str = "") -> float:
+        """Wait for tokens and return how long it took in seconds; a cancelled wait takes nothing.
+
+        `name` is for whom: waiters of one lane share it fairly by name.
+        """
         if self.try_acquire(lane, weight):
             self._tell(lane, 0.0)
             return 0.0
         began = self._clock()
-        waiter = _Waiter(lane, next(self._numbers), weight, asyncio.get_running_loop().create_future())
+        granted = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(lane, self._turn_of(lane, name, weight), next(self._numbers), weight, granted)
         heapq.heappush(self._queue, waiter)
         self._serve()
         try:
@@ -131,6 +146,15 @@ class RateLanes:
         waited = self._clock() - began
         self._tell(lane, waited)
         return waited
+
+    def _turn_of(self, lane: Lane, name: str, weight: float) -> float:
+        """Return the round in which a request of this name starts: after its own earlier ones, never in the past."""
+        if self._head() is None:
+            self._round.clear()
+            self._rounds.clear()
+        start = max(self._rounds.get((lane, name), 0.0), self._round.get(lane, 0.0))
+        self._rounds[lane, name] = start + weight
+        return start
 
     def _tell(self, lane: Lane, waited: float) -> None:
         if self._on_wait is not None:
@@ -165,5 +189,6 @@ class RateLanes:
                 self._timer = asyncio.get_running_loop().call_later(closed + missing / self.rate, self._serve)
                 return
             self._tokens -= waiter.weight
+            self._round[waiter.lane] = waiter.round
             heapq.heappop(self._queue)
             waiter.granted.set_result(None)

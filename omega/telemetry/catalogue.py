@@ -158,6 +158,9 @@ METRICS: tuple[Metric, ...] = (
     _gauge("unresolved_age_seconds", "venue account", "Age of the oldest unresolved order.", "orders", "s"),
     _gauge("open_intents", "venue account", "Intents without an outcome.", "orders"),
     _histogram("lane_wait_seconds", "lane", "Time a request waited for its turn.", "orders", FAST),
+    _counter("venue_requests_total", "venue group bot", "Requests to the venue: whose budget went where.", "orders"),
+    _counter("rate_limited_total", "venue", "Refusals of the venue for too many requests.", "orders"),
+    _gauge("clock_skew_seconds", "venue account", "The venue's clock minus ours.", "orders", "s"),
     _gauge("breaker_state", "venue endpoint", "0 closed, 1 half open, 2 open.", "orders"),
     _counter("breaker_opened_total", "venue endpoint", "Openings of the circuit.", "orders"),
     # risk
@@ -175,6 +178,10 @@ METRICS: tuple[Metric, ...] = (
     _gauge("risk_latched", "venue account scope name", "1 while the scope's entries are halted.", "risk"),
     _gauge("protections_active", "bot rule", "1 while a protection keeps the bot from entering.", "risk"),
     _counter("reconciliations_total", "venue account outcome", "Comparisons with the venue.", "risk"),
+    _gauge("reconciliation_age_seconds", "venue account", "Time since books and venue were compared.", "risk", "s"),
+    _gauge("residual_age_seconds", "venue account", "Age of the oldest residual.", "risk", "s"),
+    _gauge("external_size", "venue account symbol", "Position that no order of the farm made.", "risk", "base units"),
+    _counter("external_fills_total", "venue account symbol", "Executions of nobody's order.", "risk"),
     # ledger, cosmic, discord, simulator
     _counter("ledger_records_total", "type", "Records written.", "ledger"),
     _gauge("ledger_lag", "stream", "Records the ledger has not written yet.", "ledger"),
@@ -227,6 +234,23 @@ ALERTS: tuple[Alert, ...] = (
         Severity.PAGE,
         "An order on {{ $labels.venue }}/{{ $labels.account }} has no proven outcome for a minute.",
         "docs/runbooks/unresolved-order.md",
+    ),
+    Alert(
+        "Residual",
+        "max by (venue, account) (omega_residual_age_seconds) > 30 or "
+        "max by (venue, account) (omega_reconciliation_age_seconds) > 60",
+        "0s",
+        Severity.PAGE,
+        "Books and positions of {{ $labels.venue }}/{{ $labels.account }} differ, or nobody could compare them.",
+        "docs/runbooks/residual.md",
+    ),
+    Alert(
+        "ClockSkew",
+        "max by (venue, account) (abs(omega_clock_skew_seconds)) > 1",
+        "1m",
+        Severity.TICKET,
+        "The clock of the gateway of {{ $labels.venue }}/{{ $labels.account }} is wrong; entries are refused.",
+        "docs/runbooks/clock-skew.md",
     ),
     Alert(
         "Halt",

@@ -15,7 +15,7 @@ import structlog
 
 from omega.bus.messages import FundingPaid, OrderEvent, RiskVerdict
 from omega.config import Settings
-from omega.domain import EXTERNAL, TERMINAL, Bar, Fill, Instrument, OrderState, Position, Role, may_step
+from omega.domain import EXTERNAL, TERMINAL, Bar, Fill, Instrument, Intent, OrderState, Position, Role, Side, may_step
 from omega.domain import ids as _ids
 from omega.errors import EnvironmentFault, InvariantBroken
 from omega.telemetry import Metrics
@@ -26,6 +26,7 @@ from services.gateway.journal import Journal
 from services.gateway.risk.gate import RiskGate
 from services.gateway.risk.scopes import Entity, Scope
 from services.gateway.rows import Guard, JournalOrder
+from services.gateway.standing import Standing
 from services.gateway.turns import Turns
 from services.gateway.venue import Balance, FundingBill, Status, Trade, Venue, VenueOrder
 
@@ -61,6 +62,7 @@ class Account:
         self.clock = clock
         self.books = Books()
         self.activity = Activity()
+        self.standing = Standing(journal)
         self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
         self.risk = RiskGate(settings, self)
         self.halt.on_release = self.risk.curves.rebase
@@ -71,6 +73,8 @@ class Account:
         self.newest_bar_ns: dict[tuple[str, str], int] = {}
         self.closed: set[str] = set()
         """Symbols that the venue has taken out of trading."""
+        self.vetoes: list[Callable[[Intent], tuple[str, str]]] = [self.standing.veto]
+        """What else may speak against an entry: each returns (rule, words), empty for nothing."""
         self.on_fill: Callable[[Fill], None] = lambda _fill: None
         self.on_bar: Callable[[str, str, Bar], None] = lambda _symbol, _timeframe, _bar: None
         """Hears of every closed bar before it goes out."""
@@ -106,6 +110,7 @@ class Account:
 
         self.books.load(self.journal.fills(), self.journal.funding(), heard=hear)
         self.halt.load()
+        self.standing.load()
         self.risk.load(self.journal)
         self.risk.reservations.load(self.open_sizes(), live.values(), booked)
 
@@ -275,6 +280,42 @@ class Account:
         self.metrics.counter("fills_total").labels(bot, role.value).inc()
         self.on_fill(fill)
         return True
+
+    def adopt(self, bot: str, symbol: str, size: Decimal, *, stop: Decimal, target: Decimal | None, key: str) -> None:
+        """Move a signed part of the EXTERNAL book to a bot, at that book's entry price; the sum of the books stays.
+
+        What opens or adds gets its guard; what offsets the bot's own position is taken off it.
+        """
+        external = self.books.book(EXTERNAL, symbol)
+        held = self.books.book(bot, symbol).size
+        leg = f"adopt:{key}"
+        with self.journal.transaction():
+            for owner, part in ((str(EXTERNAL), -size), (bot, size)):
+                fill = Fill(
+                    trade_id=_ids.TradeId(f"{leg}:{owner}"),
+                    order_id=_ids.OrderId(""),
+                    client_id=_ids.ClientId(leg),
+                    bot=_ids.BotName(owner),
+                    venue=_ids.VenueName(self.venue_name),
+                    account=_ids.AccountName(self.name),
+                    symbol=_ids.Symbol(symbol),
+                    side=Side.BUY if part > 0 else Side.SELL,
+                    price=external.entry,
+                    size=abs(part),
+                    fee=Decimal(0),
+                    fee_coin=self.require_instrument(symbol).quote,
+                    role=Role.EXTERNAL,
+                    ts_ns=self.venue.venue_ns() or self.clock(),
+                )
+                if not self.journal.add_fill(fill):
+                    return
+                book = self.books.apply(fill)
+                if owner == bot and held * size < 0:
+                    self._guard(fill, None, flat=not book.size)
+                self.journal.emit(f"fill:{fill.trade_id}", fill)
+                self.on_fill(fill)
+            if held * size >= 0:
+                self.journal.put_guard(Guard(bot, symbol, leg, 1 if size > 0 else -1, abs(size), stop, target))
 
     def pay(self, bill: FundingBill, bot: str, amount: Decimal) -> None:
         """Book a bot's share of a funding payment and write its event."""

@@ -129,6 +129,10 @@ def raised(error: BaseException, doing: str) -> OmegaError:
     return Rejected(words, code=verdict.code, kind=verdict.kind.value)
 
 
+class Throttled(TransientError):  # noqa: N818 - a state of the venue, as its siblings are
+    """The venue said that there were too many requests; nothing was done."""
+
+
 def raised_read(error: BaseException, doing: str) -> OmegaError:
     """Return the farm's error for a refusal of a read, which may be repeated when it was no fault of ours."""
     verdict = classify(error)
@@ -137,6 +141,8 @@ def raised_read(error: BaseException, doing: str) -> OmegaError:
         return ConfigError(f"{words}; check the account's key, secret, passphrase and their rights")
     if verdict.kind in {_K.GONE, _K.SYMBOL, _K.BUG, _K.MODE}:
         return Rejected(words, code=verdict.code, kind=verdict.kind.value)
+    if verdict.kind is _K.RATE:
+        return Throttled(f"{words}; it is asked again when the venue allows")
     return TransientError(f"{words}; it is asked again")
 
 

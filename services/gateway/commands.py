@@ -7,22 +7,25 @@ work; `release` needs a named actor and a reason. Every command is applied once,
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import json
 import time
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import structlog
 
 from omega.bus.messages import RISK_REDUCING, Command, CommandResult, Verb
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
-from omega.errors import Denied
+from omega.errors import Denied, EnvironmentFault, OmegaError
 from omega.runtime.http import HttpAnswer, HttpRequest
+from omega.runtime.kill import sign
 from services.gateway.account import Account
+from services.gateway.adoption import adopt, part_to_close
 from services.gateway.exchange_service import ExchangeService
 from services.gateway.risk.desk import RiskDesk
+from services.gateway.standing import ORDERS
 
 SERVICE: Final = "gateway"
 KILL_WINDOW_S: Final = 60.0
@@ -32,6 +35,8 @@ _RISKY_S: Final = 10.0
 _POLL_S: Final = 0.1
 _FLAT_S: Final = 30.0
 _NONCE_LENGTH: Final = 8
+_RUNNER_S: Final = 2.0
+"""How long a runner has to begin to close what its bot holds, before the gateway does."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,10 +49,11 @@ class Commands:
         self._bus = bus
         self._desk = desk
         self._exchange = exchange
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Consume the farm's commands until cancelled."""
-        topics = (self._bus.topics.control(FARM), self._bus.topics.control(RISK))
+        """Consume the commands to the farm, to its gates and to each of its bots until cancelled."""
+        topics = [self._bus.topics.control(name) for name in (FARM, RISK, *sorted(self._account.settings.bots))]
         group = f"{SERVICE}:{self._account.venue_name}:{self._account.name}"
         async with self._bus.records(*topics, group=group) as batches:
             async for batch in batches:
@@ -79,6 +85,71 @@ class Commands:
     async def _carry_out(self, command: Command) -> str:
         if command.target == RISK:
             return self._to_the_gate(command)
+        if command.verb is Verb.ADOPT:
+            return await self._adopt(command)
+        if command.verb in ORDERS:
+            self._stand(command)
+        return await self._for_farm(command) if command.target == FARM else self._for_bot(command)
+
+    def _stand(self, command: Command) -> None:
+        """Keep what a verb leaves behind: the gate holds a pause also when the runner is dead or has forgotten it."""
+        standing = self._account.standing
+        for bot in self._account.settings.bots if command.target == FARM else (command.target,):
+            standing.tell(bot, command.verb)
+        self._spawn(self._show(), "standing")
+
+    async def _show(self) -> None:
+        """Show the standing orders to runners that start; the bus may be gone, which hinders no command."""
+        try:
+            await self._account.standing.show(self._bus)
+        except OmegaError as error:
+            _log.warning("standing.not_shown", error=str(error))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _for_bot(self, command: Command) -> str:
+        """Stand behind the runner, which carries the command out by itself when it lives."""
+        bot, symbols = command.target, self._account.books.symbols()
+        held = any(self._account.books.book(bot, symbol).size for symbol in symbols)
+        match command.verb:
+            case Verb.PAUSE | Verb.DRAIN:
+                return self._tell(command, "accepted", "the gate refuses its entries from now on")
+            case Verb.RESUME:
+                return self._tell(command, "accepted", "the gate lets its entries through again")
+            case Verb.FLATTEN if held:
+                self._spawn(self._flatten_for(command), f"flatten:{bot}")
+                return self._tell(command, "accepted", "the gate refuses its entries; its position is being closed")
+            case _:
+                return self._tell(command, "accepted", "the runner carries it out")
+
+    async def _flatten_for(self, command: Command) -> None:
+        """Close a bot's positions when its runner has not begun to."""
+        bot = command.target
+        await asyncio.sleep(_RUNNER_S)
+        for symbol in sorted(self._account.books.symbols()):
+            if self._account.books.book(bot, symbol).size and not self._account.reserved(symbol, bot=bot):
+                _log.warning("flatten.taken_over", bot=bot, symbol=symbol)
+                await self._exchange.close_position(symbol, bot=bot, reason=f"flatten by {command.actor}")
+
+    async def _adopt(self, command: Command) -> str:
+        """Give an EXTERNAL position to a bot, or close it."""
+        if not command.reason.strip():
+            raise Denied("an adoption names its reason", rule="reason")
+        if not command.params.get("close"):
+            try:
+                with self._account.journal.transaction():
+                    return self._tell(command, "confirmed", adopt(command, self._account))
+            except EnvironmentFault:
+                self._account.books.load(self._account.journal.fills(), self._account.journal.funding())
+                raise
+        symbol, size = part_to_close(command, self._account)
+        await self._exchange.close_external(symbol, size, reason=f"closed by {command.actor}")
+        return self._tell(command, "applied", f"an order closes the external {size} {symbol}")
+
+    async def _for_farm(self, command: Command) -> str:
         account, ts = self._account, self._account.clock()
         why = f"{command.verb} by {command.actor}: {command.reason or 'no reason given'}"
         match command.verb:
@@ -155,8 +226,3 @@ class Commands:
         command = Command(f"kill:{nonce}", verb, FARM, actor, str(body.get("reason", "")))
         stage = await self.apply(command)
         return HttpAnswer.of_json({"stage": stage, "halted": self._account.halt.active})
-
-
-def sign(key: str, body: bytes) -> str:
-    """Return the signature of a kill request: hex HMAC-SHA256 over the body."""
-    return hmac.new(key.encode(), body, hashlib.sha256).hexdigest()

@@ -170,6 +170,10 @@ class ExchangeService:
                 closed.append(name)
         return closed
 
+    async def close_external(self, symbol: str, size: Decimal, *, reason: str) -> None:
+        """Close a signed part of the EXTERNAL book, at market."""
+        await self._path.close_out(flatten(self._account, str(EXTERNAL), symbol, size, reason))
+
     def is_connected(self) -> bool:
         """Tell whether the private session is proven."""
         return self._account.venue.connected()

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from pydantic import TypeAdapter
 
 from omega.bus.messages import Message
-from omega.domain import TERMINAL, Fill, OrderState, may_step
+from omega.domain import TERMINAL, Fill, Intent, OrderState, may_step
 from omega.errors import Fenced, InvariantBroken
 from services.gateway.journal_file import JournalFile
 from services.gateway.rows import (
@@ -248,6 +248,43 @@ class Journal(JournalFile):
                 self._guards[symbol] = known
         return [guard for guard in known if bot in {"", guard.bot}]
 
+    def tighten(self, intent: Intent, *, epoch: int, outcome: str) -> bool:
+        """Keep an intent to move a stop and, without an outcome that refuses it, the nearer stops of its legs.
+
+        Returns:
+            Whether any leg's stop has moved: it only ever tightens.
+        """
+        stop = intent.stop or Decimal(0)
+        moved = []
+        if not outcome:
+            legs = [leg for leg in self.guards(intent.symbol, intent.bot) if leg.side * intent.side.sign < 0]
+            moved = [leg for leg in legs if leg.stop is None or (stop - leg.stop) * leg.side > 0]
+        self._guards.pop(intent.symbol, None)
+        with self.transaction():
+            self._run(
+                "INSERT OR IGNORE INTO stop_moves (intent_id, bot, symbol, stop, epoch, outcome)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    intent.intent_id,
+                    intent.bot,
+                    intent.symbol,
+                    str(stop),
+                    epoch,
+                    outcome or ("moved" if moved else "far"),
+                ),
+            )
+            for leg in moved:
+                self._run(
+                    "UPDATE guards SET stop = ? WHERE bot = ? AND symbol = ? AND leg = ?",
+                    (str(stop), leg.bot, leg.symbol, leg.leg),
+                )
+        return bool(moved)
+
+    def stop_move(self, intent_id: str) -> str:
+        """Return what came of an intent to move a stop: moved, far (it lies no nearer), or a rule; empty when new."""
+        row = self._fetch("SELECT outcome FROM stop_moves WHERE intent_id = ?", intent_id)
+        return str(row["outcome"]) if row else ""
+
     def next_generation(self, bot: str, symbol: str) -> int:
         """Count up the stops that were placed for a bot in a symbol, and return the new number."""
         key = f"generation:{bot}:{symbol}"
@@ -354,11 +391,12 @@ class Journal(JournalFile):
             self._run("UPDATE outbox SET sent = 1 WHERE sent = 0 AND seq <= ?", (upto,))
 
     def prune(self, *, keep: int = 10_000) -> None:
-        """Forget sent events beyond the newest `keep`."""
+        """Forget sent events and moves of stops beyond the newest `keep`."""
         with self.transaction():
             self._run(
                 "DELETE FROM outbox WHERE sent = 1 AND seq < (SELECT coalesce(max(seq), 0) FROM outbox) - ?", (keep,)
             )
+            self._run("DELETE FROM stop_moves WHERE seq < (SELECT coalesce(max(seq), 0) FROM stop_moves) - ?", (keep,))
 
     # commands of people ---------------------------------------------------------------------------------------------
 

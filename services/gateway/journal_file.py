@@ -110,6 +110,13 @@ class JournalFile:
         row = self._fetch("SELECT value FROM meta WHERE key = ?", key)
         return str(row["value"]) if row else default
 
+    def values(self, prefix: str) -> dict[str, str]:
+        """Return the small values whose keys begin so, by what follows in the key."""
+        rows = self._connection().execute(
+            "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", (len(prefix), prefix)
+        )
+        return {row["key"][len(prefix) :]: row["value"] for row in rows}
+
     # what a subclass holds in memory beside the rows ------------------------------------------------------------------
 
     def _begun(self) -> None:

@@ -20,10 +20,10 @@ from omega.bus.envelope import Envelope
 from omega.bus.messages import RiskVerdict
 from omega.bus.port import Bus, BusState, Delivery
 from omega.domain import Action, Intent, OrderState, Role, client_id
-from omega.errors import EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
+from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
-from services.gateway.classify import CODES, RefusalKind
+from services.gateway.classify import CODES, RefusalKind, denied
 from services.gateway.lookup import LookUps
 from services.gateway.risk.rules import Asked, judge
 from services.gateway.rows import JournalOrder
@@ -49,6 +49,8 @@ class OrderPath:
         self._look_ups = look_ups
         self._leased = leased
         self._tasks: set[asyncio.Task[None]] = set()
+        self.on_tightened: Callable[[str], None] = lambda _why: None
+        """Hears that a stop shall stand elsewhere."""
         self.on_refusal: Callable[[RefusalKind, JournalOrder], None] = lambda _kind, _order: None
         """Hears why the venue refused, to reload markets, measure the clock, slow a lane."""
 
@@ -106,13 +108,19 @@ class OrderPath:
         """
         account = self._account
         passed: list[JournalOrder] = []
+        tightened = False
         with account.journal.transaction():
             for envelope, intent in sorted(intents, key=lambda pair: not pair[1].reduces):
+                if intent.action is Action.TIGHTEN:
+                    tightened |= self._tighten(envelope, intent)
+                    continue
                 order = self._admit(envelope, intent)
                 if order is not None:
                     passed.append(order)
         for order in passed:
             self._start(order)
+        if tightened:
+            self.on_tightened("a bot's stop has moved")
         account.activity.changed()
         return passed
 
@@ -168,6 +176,24 @@ class OrderPath:
         account.metrics.counter("intents_denied_total").labels(judged.bot, judged.code).inc()
         _log.info("intent.denied", bot=judged.bot, rule=judged.code, why=judged.reason)
         return None
+
+    def _tighten(self, envelope: Envelope, intent: Intent) -> bool:
+        """Journal where a stop shall stand from now on; True when that is nearer than before."""
+        account = self._account
+        if account.journal.stop_move(intent.intent_id):
+            return False
+        rule = words = ""
+        try:
+            check_tighten(intent, account)
+            account.journal.fence(intent.bot, envelope.epoch)
+        except Denied as error:
+            rule, words = error.rule, str(error)
+        except Fenced as error:
+            rule, words = "fence", str(error)
+        if rule:
+            account.metrics.counter("intents_denied_total").labels(intent.bot, rule).inc()
+            _log.info("intent.denied", bot=intent.bot, rule=rule, why=words)
+        return account.journal.tighten(intent, epoch=envelope.epoch, outcome=rule)
 
     def _judged(self, order: JournalOrder, envelope: Envelope, intent: Intent) -> tuple[JournalOrder, RiskVerdict]:
         """Ask the gate; it has no say over an intent that the journal knows already, and changes nothing."""
@@ -231,7 +257,7 @@ class OrderPath:
             target=order.target if order.role is Role.ENTRY and _grows(order, account) else None,
             handed=account.handed(order),
         )
-        async with account.turns.order(Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT):
+        async with account.turns.order(Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT, bot=order.bot):
             return (await account.venue.place(request)).order_id
 
     def _refused(self, error: Rejected, order: JournalOrder) -> None:
@@ -272,6 +298,19 @@ def _order_of(envelope: Envelope, intent: Intent, now: int) -> JournalOrder:
 
 def _denied(order: JournalOrder, rule: str, words: str, *, epoch: int) -> JournalOrder:
     return replace(order, epoch=epoch, state=OrderState.DENIED, code=rule, reason=words)
+
+
+def check_tighten(intent: Intent, account: Account) -> None:
+    """Refuse a stop that no venue could carry; whether it is nearer than the one that stands, the journal knows.
+
+    Raises:
+        Denied: it is no price of the symbol, or it is for another account.
+    """
+    instrument, stop = account.instrument(intent.symbol), intent.stop
+    if intent.venue != account.venue_name or intent.account != account.name or instrument is None:
+        raise denied("account", f"{intent.intent_id} is for {intent.venue}/{intent.account} {intent.symbol}")
+    if stop is None or not stop.is_finite() or stop <= 0 or instrument.price(stop) != stop:
+        raise denied("rules", f"{intent.intent_id}: the stop {stop} is no multiple of {instrument.price_step}")
 
 
 def _finite(value: Decimal) -> Decimal:

@@ -110,10 +110,9 @@ class PrivateSide:
         bot, role = self._owner(trade)
         if role is Role.LIQUIDATION:
             return self._share_out(trade)
-        done = account.take(trade, bot=bot, role=role)
         if bot == EXTERNAL:
-            _log.warning("fill.external", symbol=trade.symbol, size=str(trade.size), order_id=trade.order_id)
-        return int(done)
+            return self._by_hand(trade)
+        return int(account.take(trade, bot=bot, role=role))
 
     def _owner(self, trade: Trade) -> tuple[str, Role]:
         """Tell whose execution it is: by client id, by order id, by the plan that fired."""
@@ -129,6 +128,29 @@ class PrivateSide:
             return str(EXTERNAL), Role.LIQUIDATION
         fired = self._keeper.fired_for(trade)
         return fired if fired is not None else (str(EXTERNAL), Role.EXTERNAL)
+
+    def _by_hand(self, trade: Trade) -> int:
+        """Book an execution of nobody's order: what it closes is taken off the books it closes, the rest is EXTERNAL.
+
+        A person who closes a position at the venue closes the bots' positions, whose exits would open one otherwise.
+        """
+        account, sign = self._account, trade.side.sign
+        sizes = {name: size for name, size in account.books.open(trade.symbol).items() if size * sign < 0}
+        reducible = max(-account.books.net(trade.symbol) * sign, ZERO)
+        own = min(trade.size, reducible, abs(sizes.pop(str(EXTERNAL), ZERO)))
+        closed = min(trade.size - own, reducible - own, sum((abs(size) for size in sizes.values()), ZERO))
+        step = account.require_instrument(trade.symbol).size_step
+        parts = share(closed, {name: abs(size) for name, size in sizes.items()}, step) if closed else {}
+        if trade.size > closed:
+            parts[str(EXTERNAL)] = trade.size - closed
+        done = 0
+        for name, part in parts.items():
+            suffix = f"/{name}" if len(parts) > 1 else ""
+            done += account.take(trade, bot=name, role=Role.EXTERNAL, suffix=suffix, size=part)
+        told = ", ".join(f"{name} {part}" for name, part in parts.items())
+        _log.warning("fill.by_hand", symbol=trade.symbol, side=trade.side.value, books=told, order_id=trade.order_id)
+        account.metrics.counter("external_fills_total").labels(*account.labels, trade.symbol).inc()
+        return done
 
     def _share_out(self, trade: Trade) -> int:
         """Book a liquidation on the bots whose side it closes, by their size."""

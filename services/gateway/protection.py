@@ -49,7 +49,12 @@ class Deed:
     @property
     def raises(self) -> bool:
         """Tell whether it adds protection."""
-        return self.plan is None or self.size > self.plan.size
+        return self.plan is None or self.size > self.plan.size or self.moves
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether a standing order gets another trigger."""
+        return self.plan is not None and bool(self.size) and self.trigger != self.plan.trigger
 
 
 def wanted(sizes: Mapping[str, Decimal], guards: Sequence[Guard]) -> list[Wanted]:
@@ -119,6 +124,11 @@ def deeds(
     for want in wants:
         mine = [p for p in plans if owners.get(p.order_id) == want.holder and p.kind is want.kind]
         right = [p for p in mine if p.trigger == want.trigger and p.side is side]
+        elsewhere = [p for p in mine if p.trigger != want.trigger and p.side is side]
+        if not right and len(elsewhere) == 1:
+            kept.add(elsewhere[0].order_id)
+            found.append(Deed(want.holder, want.kind, want.size, want.trigger, elsewhere[0]))
+            continue
         kept.update(plan.order_id for plan in right)
         found.extend(_level(want, right))
     for plan in plans:

@@ -41,6 +41,16 @@ class Recovery:
         self._residual_since: dict[str, float] = {}
         self.residuals: dict[str, Decimal] = {}
         self.complete = False
+        self._compared = time.monotonic()
+
+    def age_s(self) -> float:
+        """Return the time in seconds since books and venue were last compared."""
+        return time.monotonic() - self._compared
+
+    def residual_s(self) -> float:
+        """Return the age in seconds of the oldest residual, 0 without one."""
+        now = time.monotonic()
+        return max((now - since for since in self._residual_since.values()), default=0.0)
 
     def request(self) -> None:
         """Ask for a reconciliation now: the private socket is back."""
@@ -98,6 +108,7 @@ class Recovery:
             self._account.balance = await self._account.venue.balance()
         await self.check_positions()
         await self._keeper.look(every=True)
+        self._compared = time.monotonic()
 
     async def read_trades(self) -> int:
         """Take the executions since the last known one, symbol by symbol; return how many were new."""
@@ -120,7 +131,12 @@ class Recovery:
         account = self._account
         async with account.turns.read():
             positions = await account.venue.positions()
-        account.positions = {position.symbol: position.size for position in positions if position.size}
+        open_ = [position for position in positions if position.size]
+        account.positions = {position.symbol: position.size for position in open_}
+        if len(account.positions) < len(open_):
+            account.halt_entries(
+                "the account is in hedge mode: both sides of a symbol are open; set it to one-way mode"
+            )
         self.residuals = account.books.residuals(account.positions)
         now, limit = time.monotonic(), account.settings.gateway.residual_clear_s
         self._residual_since = {s: self._residual_since.get(s, now) for s in self.residuals}

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from omega.bus.messages import Scalar
-from omega.domain import OrderState
+from omega.domain import EXTERNAL, OrderState
 from omega.errors import Rejected
 from services.gateway.account import Account
 from services.gateway.lookup import LookUps
@@ -23,6 +23,7 @@ from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
 
 ZERO: Final = Decimal(0)
+METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status")
 _UNDER_WAY: Final = (OrderState.INTENT, OrderState.SENDING, OrderState.UNRESOLVED)
 
 
@@ -60,11 +61,15 @@ class Requests:
                 return self.positions()
             case "invariants":
                 return await self.invariants()
+            case "budget":
+                return self._account.turns.budget()
+            case "reconcile":
+                return await self.reconcile()
             case "status":
                 return self.status()
             case _ if method.startswith("risk."):
                 return self._desk.answer(method, params)
-        raise Rejected(f"the gateway answers settle, positions, invariants and status, not {method!r}", kind="BUG")
+        raise Rejected(f"the gateway does not answer {method!r}; it answers {', '.join(METHODS)}", kind="BUG")
 
     async def settle(self, frames: int, intents: str) -> dict[str, object]:
         """Wait until so many private pushes are processed, these intents have an outcome and nothing is in hand."""
@@ -113,6 +118,36 @@ class Requests:
             "halted": account.halt.reason,
         }
 
+    async def reconcile(self) -> dict[str, object]:
+        """Compare books and venue now and return what differs, symbol by symbol."""
+        account = self._account
+        await self._recovery.reconcile()
+        residuals = await self._recovery.check_positions()
+        rows = []
+        for symbol in sorted({*account.positions, *account.books.symbols()}):
+            books = account.books.open(symbol)
+            if books or symbol in account.positions:
+                rows.append(
+                    {
+                        "symbol": symbol,
+                        "venue": str(account.positions.get(symbol, ZERO)),
+                        "books": {bot: str(size) for bot, size in sorted(books.items())},
+                        "external": str(books.get(str(EXTERNAL), ZERO)),
+                        "residual": str(residuals.get(symbol, ZERO)),
+                    }
+                )
+        unresolved = account.journal.in_state(OrderState.UNRESOLVED)
+        return {
+            "equal": not residuals,
+            "symbols": rows,
+            "unstopped": await self._unstopped(),
+            "unresolved": [order.client_id for order in unresolved],
+            "unresolved_age_s": round(self._look_ups.oldest_s(), 3),
+            "residual_age_s": round(self._recovery.residual_s(), 3),
+            "naked_s_max": round(self._keeper.naked_max_s, 3),
+            "halted": account.halt.reason,
+        }
+
     def status(self) -> dict[str, object]:
         """Return what is in hand."""
         account = self._account
@@ -132,7 +167,12 @@ class Requests:
             return False
         if account.journal.in_state(*_UNDER_WAY) or not self._outbox.clear or not self._market.idle:
             return False
-        return all((order := account.journal.by_intent(name)) and order.state not in _UNDER_WAY for name in intents)
+        return all(self._ended(name) for name in intents)
+
+    def _ended(self, intent_id: str) -> bool:
+        journal = self._account.journal
+        order = journal.by_intent(intent_id)
+        return order.state not in _UNDER_WAY if order is not None else bool(journal.stop_move(intent_id))
 
     async def _unstopped(self) -> list[str]:
         """Return the positions whose stops at the venue do not cover them: per symbol and per bot on the net side."""

@@ -25,6 +25,7 @@ from omega.resilience import retry_read
 from omega.runtime import BaseService
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
+from services.gateway.clock import ClockWatch
 from services.gateway.commands import Commands
 from services.gateway.exchange_service import ExchangeService, flatten
 from services.gateway.funding import FundingWatch
@@ -46,7 +47,6 @@ from services.gateway.venue import Trade, Venue, VenueOptions
 
 LEASE_TTL_S: Final = 5.0
 _RETAKE_S: Final = 5.0
-_SLOW_S: Final = 1.0
 _PRUNE_S: Final = 600.0
 _RULES_S: Final = 10.0
 
@@ -63,6 +63,7 @@ class GatewayService(BaseService):
         journal = Journal(settings.gateway.journal)
         turns = Turns(settings.trading.venue, settings.gateway, self.metrics)
         venue = open_venue(settings)
+        turns.retry_after_s = venue.retry_after_s
         self.account = Account(settings=settings, journal=journal, venue=venue, metrics=self.metrics, turns=turns)
         self.keeper = StopKeeper(self.account)
         self.look_ups = LookUps(self.account)
@@ -70,6 +71,7 @@ class GatewayService(BaseService):
         self.funding = FundingWatch(self.account, self.private)
         self.private.on_worked = self.funding.look
         self.market = Market(self.account, bus, self.keeper)
+        self.clock = ClockWatch(self.account)
         self.path = OrderPath(self.account, bus, self.look_ups, leased=self.leased)
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
         self.outbox = Outbox(journal, bus, self.account.activity)
@@ -114,6 +116,7 @@ class GatewayService(BaseService):
         self.spawn("gaps", self.market.run_gaps)
         self.spawn("reconcile", self.recovery.run)
         self.spawn("intents", self.path.run)
+        self.spawn("clock", self.clock.run)
         self.spawn("commands", self.commands.run)
         self.spawn("requests", self._serve)
         self.spawn("status", self.status.run)
@@ -185,6 +188,8 @@ class GatewayService(BaseService):
         self.keeper.close_out = self.status.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
+        self.account.vetoes.append(self.clock.veto)
+        self.path.on_tightened = self.keeper.request
 
     def _found(self, trades: list[Trade]) -> None:
         self.private.take_trades(trades)
@@ -203,8 +208,6 @@ class GatewayService(BaseService):
             await self.path.close_out(flatten(self.account, bot, symbol, size, reason))
 
     def _refused(self, kind: RefusalKind, order: JournalOrder) -> None:
-        if kind is RefusalKind.RATE:
-            self.account.turns.slow_down(_SLOW_S)
         if kind is RefusalKind.FUNDS:
             self.recovery.request()
         self.logger.info("refusal.handled", kind=kind.value, client_id=order.client_id)
@@ -245,6 +248,7 @@ class GatewayService(BaseService):
     async def _keep_instruments(self) -> None:
         """Keep the symbols' rules on the bus, also after the server has forgotten everything."""
         while True:
+            await self.account.standing.show(self.bus)  # before the rules: a runner that has these has that too
             for symbol in self.settings.gateway.symbols:
                 await keep_instrument(self.bus, self.account.venue.instruments[symbol])
             await asyncio.sleep(_RULES_S)

@@ -11,7 +11,7 @@ from typing import Final
 
 from omega.bus.messages import AccountStatus, BookLine
 from omega.bus.port import Bus, BusState
-from omega.domain import Bar
+from omega.domain import EXTERNAL, Bar
 from omega.errors import EnvironmentFault
 from services.gateway.account import Account
 from services.gateway.lookup import LookUps
@@ -150,6 +150,8 @@ class StatusTeller:
         labels = account.labels
         gauge("unresolved_orders").labels(*labels).set(self._look_ups.count)
         gauge("unresolved_age_seconds").labels(*labels).set(self._look_ups.oldest_s())
+        gauge("reconciliation_age_seconds").labels(*labels).set(self._recovery.age_s())
+        gauge("residual_age_seconds").labels(*labels).set(self._recovery.residual_s())
         gauge("open_intents").labels(*labels).set(len(account.journal.live()))
         gauge("naked_seconds_max").labels(*labels).set(self._keeper.naked_max_s)
         gauge("halted").labels(*labels).set(account.halt.active)
@@ -158,6 +160,8 @@ class StatusTeller:
         gauge("account_exposure").labels(*labels).set(float(account.books.notional(account.price)))
         for (bot, symbol), book in account.books.items():
             gauge("position_size").labels(bot, symbol).set(float(book.size))
+            if bot == EXTERNAL:
+                gauge("external_size").labels(*labels, symbol).set(float(book.size))
             gauge("naked_seconds").labels(bot, symbol).set(self._keeper.naked_s(bot, symbol))
         self._risk_metrics()
         self._market.update_metrics()

@@ -22,8 +22,10 @@ from omega.domain import EXTERNAL, Role, client_id
 from omega.errors import OmegaError, Rejected, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
+from services.gateway.classify import RefusalKind
 from services.gateway.protection import Deed, Holder, Wanted, adopt, covered, deeds, stop_sizes, unwatched, wanted
 from services.gateway.rows import JournalPlan
+from services.gateway.turns import GATEWAY
 from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
 
 ZERO: Final = Decimal(0)
@@ -200,7 +202,7 @@ class StopKeeper:
 
     async def _do(self, symbol: str, deed: Deed, net: Decimal) -> bool:
         try:
-            async with self._account.turns.order(Lane.STOP):
+            async with self._account.turns.order(Lane.STOP, bot=deed.bot or GATEWAY):
                 if deed.plan is None:
                     await self._place(symbol, deed, net)
                 elif deed.size:
@@ -209,7 +211,7 @@ class StopKeeper:
                     await self._cancel(deed, deed.plan)
         except Rejected as error:
             _log.warning("stop.refused", bot=deed.bot, symbol=symbol, why=str(error)[:300])
-            return await self._unplaceable(symbol, deed, error)
+            return await self._refused(symbol, deed, net, error)
         except Unresolved as error:
             _log.warning("stop.unresolved", bot=deed.bot, symbol=symbol, why=str(error)[:300])
         return True
@@ -237,15 +239,16 @@ class StopKeeper:
 
     async def _resize(self, deed: Deed, plan: PlanOrder) -> None:
         account = self._account
-        await account.venue.resize_plan(plan, deed.size)
+        await account.venue.resize_plan(plan, deed.size, deed.trigger)
         known = account.journal.plan(plan.client_id, plan.order_id)
         if known is not None:
-            moved = replace(known, size=deed.size)
+            moved = replace(known, size=deed.size, trigger=deed.trigger)
             with account.journal.transaction():
                 account.journal.put_plan(moved)
                 if plan.kind is PlanKind.STOP:
                     self._tell(moved, StopState.MOVED)
-        _log.info("stop.resized", bot=deed.bot, symbol=plan.symbol, before=str(plan.size), after=str(deed.size))
+        before, after = f"{plan.size} at {plan.trigger}", f"{deed.size} at {deed.trigger}"
+        _log.info("stop.moved", bot=deed.bot, symbol=plan.symbol, before=before, after=after)
 
     async def _cancel(self, deed: Deed, plan: PlanOrder) -> None:
         account = self._account
@@ -258,17 +261,28 @@ class StopKeeper:
                     self._tell(known, StopState.REMOVED)
         _log.info("stop.cancelled", bot=deed.bot, symbol=plan.symbol, size=str(plan.size), confirmed=done)
 
-    async def _unplaceable(self, symbol: str, deed: Deed, error: Rejected) -> bool:
-        """A stop on the wrong side of the price is a stop that should have fired: close that part now."""
-        if deed.plan is not None or deed.kind is not PlanKind.STOP or self.close_out is None:
+    async def _refused(self, symbol: str, deed: Deed, net: Decimal, error: Rejected) -> bool:
+        """Do what is safe when the venue refuses a stop: close what should have fired, try another way, or close."""
+        if deed.kind is not PlanKind.STOP or not deed.raises or self.close_out is None:
             return False
-        price, net = self._account.price(symbol), self._account.books.net(symbol)
+        price = self._account.price(symbol)
         if price and (price - deed.trigger) * (1 if net > 0 else -1) <= 0:
-            signed = deed.size if net > 0 else -deed.size
-            await self.close_out(
-                deed.bot, symbol, signed, f"the stop {deed.trigger} lies behind the price: {error.code}"
-            )
+            await self._close(symbol, deed, net, f"the stop {deed.trigger} lies behind the price: {error.code}")
+        elif deed.moves and error.kind != RefusalKind.GONE:
+            # This venue does not move stops: a new one beside the old one, which the next pass takes away.
+            return await self._do(symbol, replace(deed, plan=None), net)
+        elif self.naked_s(deed.bot, symbol) >= self._account.settings.gateway.naked_close_s:
+            words = f"the venue refuses the stop of {deed.bot} in {symbol}: {error.code or str(error)[:200]}"
+            self._account.halt_entries(words)
+            await self._close(symbol, deed, net, words)
+        asyncio.get_running_loop().call_later(_RETRY_S, self.request, "a stop was refused")
         return False
+
+    async def _close(self, symbol: str, deed: Deed, net: Decimal, words: str) -> None:
+        """Close the part that a deed should have protected."""
+        assert self.close_out is not None
+        size = deed.size if deed.plan is None or deed.moves else deed.size - deed.plan.size
+        await self.close_out(deed.bot, symbol, size if net > 0 else -size, words)
 
     # the watch over what the venue cannot carry -----------------------------------------------------------------------
 
@@ -333,7 +347,8 @@ class StopKeeper:
             order_id=plan.order_id,
             ts_ns=account.clock(),
         )
-        account.journal.emit(f"stop:{plan.client_id}:{state.value}:{plan.size.normalize()}", event)
+        what = f"{plan.client_id}:{state.value}:{plan.size.normalize()}:{plan.trigger.normalize()}"
+        account.journal.emit(f"stop:{what}", event)
 
     def _measure(self, symbol: str, sizes: Mapping[str, Decimal], wants: list[Wanted]) -> None:
         """Start the clock of every position that this look finds without its whole stop, stop those of the others."""

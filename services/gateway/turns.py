@@ -6,17 +6,30 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import structlog
+
 from omega.config import Gateway
-from omega.errors import TransientError, Unresolved
+from omega.errors import Rejected, TransientError, Unresolved
 from omega.resilience import Breakers, BreakerState, Lane, RateLanes
 from omega.telemetry import Metrics
+from services.gateway.classify import RefusalKind, Throttled
 
 PRIVATE: Final = "private"
 PUBLIC: Final = "public"
+_WINDOW_S: Final = 60.0
+_PAUSE_S: Final = 1.0
+_PAUSE_MOST_S: Final = 60.0
+GATEWAY: Final = "gateway"
+"""Whose requests those are that no bot asked for."""
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Turns:
@@ -24,6 +37,11 @@ class Turns:
 
     def __init__(self, venue: str, settings: Gateway, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._venue = venue
+        self._throttled = 0
+        self._used: deque[tuple[float, str, str]] = deque()
+        self.retry_after_s: Callable[[], float] = lambda: 0.0
+        """Tells for how long the venue's last answer asked to wait."""
         self._breakers = Breakers(
             metrics,
             failures=settings.breaker.failures,
@@ -46,40 +64,45 @@ class Turns:
         self.data.configure(rate=lanes.market_per_s, burst=lanes.burst)
 
     @asynccontextmanager
-    async def order(self, lane: Lane) -> AsyncIterator[None]:
-        """Wait for the turn of a write.
+    async def order(self, lane: Lane, *, bot: str = GATEWAY) -> AsyncIterator[None]:
+        """Wait for the turn of a write; the bots of one lane share it fairly.
 
         Raises:
             TransientError: it is an entry and the circuit is open; nothing was sent.
         """
-        await self.orders.acquire(lane)
-        if lane is Lane.ENTRY:
-            with self._private.guard(read=False):
+        await self.orders.acquire(lane, name=bot)
+        self._note(bot, "orders")
+        with self._heed():
+            if lane is Lane.ENTRY:
+                with self._private.guard(read=False):
+                    yield
+                return
+            try:
                 yield
-            return
-        try:
-            yield
-        except (TransientError, Unresolved):
-            self._private.failed()
-            raise
-        if self._private.state is BreakerState.CLOSED:
-            self._private.succeeded()
+            except (TransientError, Unresolved):
+                self._private.failed()
+                raise
+            if self._private.state is BreakerState.CLOSED:
+                self._private.succeeded()
 
     @asynccontextmanager
     async def read(self, lane: Lane = Lane.READ) -> AsyncIterator[None]:
         """Wait for the turn of a private read; urgent ones go while the circuit is open."""
         await self.reads.acquire(lane)
-        if lane < Lane.READ and self._private.state is not BreakerState.CLOSED:
-            yield
-            return
-        with self._private.guard(read=True):
-            yield
+        self._note(GATEWAY, "reads")
+        with self._heed():
+            if lane < Lane.READ and self._private.state is not BreakerState.CLOSED:
+                yield
+                return
+            with self._private.guard(read=True):
+                yield
 
     @asynccontextmanager
     async def market(self) -> AsyncIterator[None]:
         """Wait for the turn of a public read."""
         await self.data.acquire(Lane.DATA)
-        with self._public.guard(read=True):
+        self._note(GATEWAY, "market")
+        with self._heed(), self._public.guard(read=True):
             yield
 
     def open(self) -> bool:
@@ -88,8 +111,59 @@ class Turns:
 
     def slow_down(self, seconds: float) -> None:
         """Give out nothing for a while: the venue said that it is too much."""
-        self.orders.pause(seconds)
-        self.reads.pause(seconds)
+        for group in (self.orders, self.reads, self.data):
+            group.pause(seconds)
+
+    def budget(self) -> dict[str, object]:
+        """Return what is left of each group's rate, and who has used how much of it in the last minute."""
+        self._forget()
+        groups = {
+            group.name: {
+                "tokens": round(group.tokens, 2),
+                "burst": group.burst,
+                "per_s": group.rate,
+                "waiting": group.waiting,
+                "paused_s": round(group.closed_s, 2),
+            }
+            for group in (self.orders, self.reads, self.data)
+        }
+        used: dict[str, dict[str, int]] = {}
+        for _, bot, group_name in self._used:
+            mine = used.setdefault(bot, {})
+            mine[group_name] = mine.get(group_name, 0) + 1
+        return {"groups": groups, "last_minute": used, "circuits_open": self._breakers.open}
+
+    def _note(self, bot: str, group: str) -> None:
+        self._metrics.counter("venue_requests_total").labels(self._venue, group, bot).inc()
+        self._used.append((time.monotonic(), bot, group))
+        self._forget()
+
+    def _forget(self) -> None:
+        since = time.monotonic() - _WINDOW_S
+        while self._used and self._used[0][0] < since:
+            self._used.popleft()
+
+    @contextmanager
+    def _heed(self) -> Iterator[None]:
+        """Let the venue's refusals count: too many requests pause everything, maintenance opens the circuit."""
+        try:
+            yield
+        except (Throttled, Rejected) as error:
+            kind = RefusalKind.RATE if isinstance(error, Throttled) else error.kind
+            if kind == RefusalKind.RATE:
+                self._throttle()
+            elif kind == RefusalKind.MAINT:
+                self._private.trip()
+            raise
+        self._throttled = 0
+
+    def _throttle(self) -> None:
+        """Give out nothing for as long as the venue says, or twice as long each time that it says no more."""
+        wait = max(self.retry_after_s(), min(_PAUSE_S * 2**self._throttled, _PAUSE_MOST_S))
+        self._throttled = min(self._throttled + 1, 8)
+        self._metrics.counter("rate_limited_total").labels(self._venue).inc()
+        _log.warning("venue.throttled", venue=self._venue, pause_s=wait)
+        self.slow_down(wait)
 
     def _lanes(self, name: str, rate: float, burst: float) -> RateLanes:
         wait = self._metrics.histogram("lane_wait_seconds")

@@ -253,6 +253,14 @@ class Venue(Protocol):
         """Return the age in seconds of the last public push."""
         ...
 
+    def retry_after_s(self) -> float:
+        """Return for how long the venue's last answer asked to wait, 0 when it named no time."""
+        ...
+
+    async def time_ns(self) -> int:
+        """Ask the venue for its clock (wall clock, ns UTC)."""
+        ...
+
     def venue_ns(self) -> int:
         """Return the newest time that the venue has told; 0 before the first push."""
         ...
@@ -265,8 +273,8 @@ class Venue(Protocol):
         """Send one trigger order once."""
         ...
 
-    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
-        """Change the size of a resting trigger order."""
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting trigger order, in place; Rejected where the venue cannot."""
         ...
 
     async def cancel_plan(self, plan: PlanOrder) -> bool:

@@ -227,10 +227,12 @@ class Bot:
         shadow = self.charter.mode is Mode.SHADOW
         if self.strategy.read_only or shadow or not decision.acts or self.instrument is None:
             return ()
-        formed = intents_of(decision, self.seat, self.instrument, self.position)
-        if entries and self.state.order is Order.TRADE:
-            return formed
-        return tuple(intent for intent in formed if intent.reduces)
+        formed = intents_of(decision, self.seat, self.instrument, self.position, guard=self.state.stop)
+        if not entries or self.state.order is not Order.TRADE:
+            formed = tuple(intent for intent in formed if intent.reduces)
+        for intent in formed:
+            self.state.stop = intent.stop or ZERO
+        return formed
 
     def _flatten(self, wish: Flattened) -> Done:
         """Close the whole position with one intent; nothing is entered from now on."""

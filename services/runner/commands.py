@@ -24,6 +24,8 @@ _STANDING: Final = {
     Verb.DRAIN: (Order.DRAIN, "no entries; ends when the strategy has left its position"),
 }
 """The verbs that are a standing order, and what they come to."""
+_GATEWAYS: Final = frozenset({Verb.RELEASE, Verb.ADOPT})
+"""The verbs that the gateway alone carries out."""
 
 
 class Commands:
@@ -57,7 +59,7 @@ class Commands:
         if envelope.deadline_ns and time.time_ns() > envelope.deadline_ns and command.verb not in RISK_REDUCING:
             await self._answer(command, "refused", "the command came too late")
             return False
-        if command.verb is Verb.RELEASE:  # the gateway's business
+        if command.verb in _GATEWAYS:
             return False
         detail = await self._carry_out(command, holds=holds)
         LOG.info("command.applied", verb=command.verb, actor=command.actor, reason=command.reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from omega.domain import (
     AccountName,
@@ -21,8 +22,11 @@ from omega.domain import (
     VenueName,
     intent_id,
 )
+from omega.engine.draft import tightens
 
-ONE = Decimal(1)
+ZERO: Final = Decimal(0)
+TIGHTENED: Final = 9
+"""Sequence number of the intent that moves a stop, beyond those of orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,10 @@ class Seat:
     symbol: Symbol
 
 
-def intents_of(decision: Decision, seat: Seat, instrument: Instrument, held: Decimal) -> tuple[Intent, ...]:
-    """Return what a decision asks the gateway to do, the exit before the entry.
+def intents_of(
+    decision: Decision, seat: Seat, instrument: Instrument, held: Decimal, *, guard: Decimal = ZERO
+) -> tuple[Intent, ...]:
+    """Return what a decision asks the gateway to do, the exit before the entry, else a nearer stop.
 
     An entry with several targets becomes one leg a target, each with the whole stop of its own part, so that the venue
     guards every part from the moment it is filled. A leg below the venue's minimum joins the first one.
@@ -46,6 +52,7 @@ def intents_of(decision: Decision, seat: Seat, instrument: Instrument, held: Dec
         seat: the bot.
         instrument: steps and minimums.
         held: the bot's signed position in base units.
+        guard: the stop of that position, as the bot has last asked for it; 0 for none.
     """
     price = instrument.price(decision.price)
     formed: list[Intent] = []
@@ -62,7 +69,20 @@ def intents_of(decision: Decision, seat: Seat, instrument: Instrument, held: Dec
                     decision, seat, Action.ENTER, side, size, price, sequence=len(formed) + 1, stop=stop, target=aim
                 )
             )
+    elif held and not decision.exit:
+        formed.extend(_tightened(decision, seat, instrument, held, price, guard))
     return tuple(formed)
+
+
+def _tightened(
+    decision: Decision, seat: Seat, instrument: Instrument, held: Decimal, price: Decimal, guard: Decimal
+) -> Iterator[Intent]:
+    """Ask for a nearer stop where the decision names one; the shared rule judges the price as the venue shows it."""
+    if decision.stop <= 0.0:
+        return
+    level, side = instrument.price(decision.stop), Side.SELL if held > 0 else Side.BUY
+    if tightens(1 if held > 0 else -1, float(guard), float(level), decision.price):
+        yield _intent(decision, seat, Action.TIGHTEN, side, abs(held), price, sequence=TIGHTENED, stop=level)
 
 
 def _legs(decision: Decision, instrument: Instrument, price: Decimal) -> Iterator[tuple[Decimal, float]]:

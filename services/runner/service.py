@@ -26,6 +26,7 @@ from omega.bus import (
 )
 from omega.bus.codec import prepare
 from omega.bus.instruments import read_instrument
+from omega.bus.standing import read_standing
 from omega.config import Settings
 from omega.domain import Bar, Decision, Fill, Instrument, Intent, Reading, timeframe_ns
 from omega.engine import AccountBook, BarWindow
@@ -49,6 +50,7 @@ from services.runner.seen import (
     Polled,
     Read,
     Seen,
+    Told,
 )
 from services.runner.sending import Sender
 from services.runner.session import Session, code_of
@@ -225,6 +227,9 @@ class RunnerService(BaseService):
     async def _restore(self, instrument: Instrument) -> dict[str, str]:
         """Fill the window and the book from what the bus kept; return where reading goes on."""
         self._begin(instrument, await self.bus.get(self._state_key))
+        standing = await read_standing(self.bus, self.bot.seat.bot)
+        if standing and standing != self.state.order:  # said while this bot was dead, or the bus has lost its state
+            self._fold(Told(Order(standing)))
         bars = await self.bus.history(self._bar_topic, count=self.settings.runner.window)
         events = await self.bus.history(self._events_topic, count=100_000, after=self.state.read or "-")
         pending = [event for event in events if isinstance(event.envelope.data, Fill | FundingPaid)]

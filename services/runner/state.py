@@ -36,6 +36,7 @@ class BotState:
         orders: client ids that the venue has taken, counted.
         trips: its round trips, as the state of mind needs them.
         temper: whose state of mind it has, and the state.
+        stop: the stop of its position as it has last asked for it, 0 for none.
     """
 
     portfolio: Portfolio
@@ -46,11 +47,14 @@ class BotState:
     orders: set[str] = field(default_factory=set)
     trips: Trips = field(default_factory=Trips)
     temper: Temper = field(default_factory=Temper)
+    stop: Decimal = Decimal(0)
 
     def fill(self, fill: Fill) -> None:
         """Take a fill into the book."""
         side, worth = self.portfolio.side, self.portfolio.capital + self.portfolio.position.net
         self.portfolio.fill(fill)
+        if not self.portfolio.side:
+            self.stop = Decimal(0)
         self.trips.filled(side, worth, self.portfolio, fill.ts_ns)
         self.fills += 1
 
@@ -75,6 +79,7 @@ class BotState:
                 "fills": self.fills,
                 "trips": self.trips.state(),
                 "temper": self.temper.state(),
+                "stop": str(self.stop),
             }
         )
 
@@ -98,6 +103,7 @@ class BotState:
                 # A state that was saved before there were minds has neither.
                 trips=Trips.restore(raw["trips"]) if "trips" in raw else Trips(),
                 temper=Temper.restore(raw.get("temper")),
+                stop=Decimal(raw.get("stop", "0")),
             )
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise CorruptData(

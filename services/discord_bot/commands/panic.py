@@ -1,13 +1,17 @@
 """/panic: halt all entries, and close everything, after one button. Found by the command registry."""
 
-from omega.bus import FARM, Verb
-from omega.errors import Denied
+from omega.bus import FARM, BusState, Verb
+from omega.errors import Denied, OmegaError
 from omega.plugins import command
+from omega.runtime.kill import kill
+from omega.telemetry import get_logger
 from services.discord_bot.ask import Ask, Option
 from services.discord_bot.card import Card, Confirm, Tone
 from services.discord_bot.progress import carry_out
+from services.discord_bot.safe import safe
 from services.discord_bot.tiers import Tier
 
+LOG = get_logger(__name__)
 EVERYTHING, ENTRIES = "everything", "entries"
 
 
@@ -17,7 +21,26 @@ async def panic_now(ask: Ask) -> Card:
     if ask.options["scope"] == EVERYTHING:
         _check_everything(ask)
         orders.append((Verb.FLATTEN, FARM))
-    return await carry_out(ask, "PANIC", orders, f"/panic {ask.options['scope']} by {ask.who.name}")
+    reason = f"/panic {ask.options['scope']} by {ask.who.name}"
+    if ask.desk.bus.state() is not BusState.CONNECTED and (card := await _past_the_bus(ask, orders[-1][0], reason)):
+        return card
+    return await carry_out(ask, "PANIC", orders, reason)
+
+
+async def _past_the_bus(ask: Ask, verb: Verb, reason: str) -> Card | None:
+    """Pull the gateway's kill switch; None when that is not set up or not answered, and the order waits for the bus."""
+    gateway = ask.desk.settings.gateway
+    try:
+        key = gateway.kill_key.get_secret_value()
+        answer = await kill(gateway.kill_url, key, verb=verb.value, actor=ask.who.actor, reason=reason)
+    except OmegaError as error:
+        LOG.warning("panic.not_past_the_bus", error=str(error))
+        return None
+    text = (
+        f"⚠ The message bus is down. The gateway was told **directly**: {safe(str(answer['stage']))}.\n"
+        "Entries are halted until a person releases them; stops stay at the venue."
+    )
+    return Card("PANIC", Tone.DANGER, text=text, public=True)
 
 
 @command(

@@ -239,6 +239,14 @@ def _quiet(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
         yield "busy", f"{BUSY} orders are under way"
 
 
+def _vetoed(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
+    """Ask what else may speak against an entry: standing orders, the clock."""
+    for veto in account.vetoes:
+        rule, words = veto(asked.intent)
+        if rule:
+            yield rule, words
+
+
 def _others(intent: Intent, account: Account, symbol: str = "", *, bot: str = "") -> list[JournalOrder]:
     """Return the live orders beside the one that this intent has become in the journal already."""
     return [order for order in account.reserved(symbol, bot=bot) if order.intent_id != intent.intent_id]
@@ -249,6 +257,7 @@ ENTRY_RULES: Final[tuple[Rule, ...]] = (
     _mode,
     _halted,
     _allowed,
+    _vetoed,
     _fresh,
     _stop,
     _size,

@@ -151,6 +151,19 @@ class CcxtVenue(ABC):
 
     # calls ----------------------------------------------------------------------------------------------------------
 
+    def retry_after_s(self) -> float:
+        """Return the Retry-After of the newest answer, whichever client had it."""
+        waits = [0.0]
+        for client in (self._orders, self._data):
+            headers = getattr(client, "last_response_headers", None) or {}
+            text = next((value for key, value in headers.items() if str(key).lower() == "retry-after"), "")
+            waits.append(float(text) if str(text).isdigit() else 0.0)
+        return max(waits)
+
+    async def time_ns(self) -> int:
+        """Ask the venue for its clock."""
+        return int(await self.read("read the time", self._data.fetch_time)) * 1_000_000
+
     async def read(self, doing: str, call: Callable[[], Awaitable[Any]]) -> Any:
         """Make a read and translate its errors."""
         try:
@@ -319,8 +332,8 @@ class CcxtVenue(ABC):
         """Send one trigger order once."""
 
     @abstractmethod
-    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
-        """Change the size of a resting trigger order."""
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting trigger order, in place; Rejected where the venue cannot."""
 
     @abstractmethod
     async def cancel_plan(self, plan: PlanOrder) -> bool:

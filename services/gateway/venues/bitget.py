@@ -194,10 +194,10 @@ class Bitget(CcxtVenue):
             "stop", request.client_id, lambda: self._orders.create_order(symbol, "market", side, size, None, params)
         )
 
-    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
-        """Change the size of a resting stop or target."""
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting stop or target, in place."""
         key = "stopLossPrice" if plan.kind is PlanKind.STOP else "takeProfitPrice"
-        symbol, side, params = self.unified(plan.symbol), plan.side.value, {key: str(plan.trigger)}
+        symbol, side, params = self.unified(plan.symbol), plan.side.value, {key: str(trigger or plan.trigger)}
         await self.write(
             "resize",
             plan.order_id,

@@ -1,6 +1,7 @@
 """The Discord bot as a service in this process: a bus in memory, the local Discord on a real socket."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,6 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from omega.bus import (
     AccountStatus,
@@ -21,9 +25,10 @@ from omega.bus import (
     MemoryBus,
     Verb,
 )
-from omega.config import Settings
+from omega.config import Gateway, Settings
 from omega.domain import FeedState, Fill, Mode, Reading, Role, Side
 from omega.errors import ConfigError
+from omega.runtime.kill import sign
 from omega.testing.discord import LocalDiscord, Message, World, payloads
 from services.discord_bot.service import DiscordBotService
 
@@ -325,6 +330,39 @@ async def test_bus_down_answers_last_values_under_a_banner_and_refuses_changes(
     assert "E-BUS" in refused.text
     sent = [one.envelope.data for one in await bus.history(bus.topics.control("farm"))]
     assert [command.verb for command in sent] == [Verb.HALT]  # the outbox delivered it
+
+
+@pytest.mark.req("0.28")
+async def test_bus_down_panic_goes_past_it_to_the_gateways_kill_switch(local: LocalDiscord, bus: MemoryBus):
+    heard: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        body = await request.read()
+        signed = request.headers["X-Omega-Signature"] == sign("kill-key", body)
+        heard.append({**json.loads(body), "signed": signed})
+        return web.json_response({"stage": "confirmed", "halted": True})
+
+    app = web.Application()
+    app.router.add_post("/kill", answer)
+    async with TestServer(app) as gateway:
+        way = Gateway(kill_url=str(gateway.make_url("/")), kill_key=SecretStr("kill-key"))
+        service = DiscordBotService(settings=settings_for(local).model_copy(update={"gateway": way}), bus=bus)
+        await service.initialize()
+        await service.start()
+        try:
+            await until(lambda: service.client and service.client.loaded and local.gateway.connected)
+            await everything_known(bus, service)
+            bus.hub.down()
+            panic = await local.slash("trader", "ops", "panic", scope="entries")
+            pressed = await local.click("trader", panic.message, "PANIC")
+            await pressed.until(lambda reply: "told **directly**" in reply.text)
+        finally:
+            bus.hub.up()
+            await service.shutdown()
+
+    [told] = heard
+    assert (told["verb"], told["signed"]) == ("halt", True)
+    assert await bus.history(bus.topics.control("farm")) == []
 
 
 @pytest.mark.req("2.107")

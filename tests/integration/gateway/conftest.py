@@ -12,9 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from omega.bus import MemoryBus, MemoryHub
+from omega.bus import MemoryBus, MemoryHub, connect
+from omega.bus.redis import RedisBus
 from omega.config import Settings
 from omega.domain import Action, Intent, Side, intent_id
+from omega.testing.servers import ValkeyServer, valkey_server
 from services.gateway.service import GatewayService
 from services.simulator.account import AccountSpec
 from services.simulator.local import local_simulator
@@ -26,13 +28,14 @@ RICH = AccountSpec(usdt=Decimal(200_000))
 SECOND_NS = 1_000_000_000
 
 
-def settings_for(server: Server, folder: Path, **gateway: Any) -> Settings:
+def settings_for(server: Server, folder: Path, *, bots: Any = None, **gateway: Any) -> Settings:
     return Settings.model_validate(
         {
             "environment": {"name": "dev", "instance": "test"},
             "trading": {"capital": "20000"},
             "monitoring": {"port": 0, "drain_s": 5},
             "runner": {"window": 120},
+            "bots": bots or {},
             "gateway": {
                 "rest_url": server.url,
                 "ws_url": server.ws_url,
@@ -145,7 +148,7 @@ class Bench:
             size=Decimal(size),
             bar_ts_ns=self.gateway.account.newest_bar_ns.get((symbol, "1m"), 0),
             ref_price=price,
-            stop=level if action is Action.ENTER else None,
+            stop=level if action in {Action.ENTER, Action.TIGHTEN} else None,
             target=Decimal(target) if target else None,
             **more,
         )
@@ -203,3 +206,45 @@ def make_bench(tmp_path: Path) -> Callable[..., Any]:
 async def bench(make_bench: Callable[..., Any]) -> AsyncIterator[Bench]:
     async with make_bench() as opened:
         yield opened
+
+
+class RealBench(Bench):
+    """The bench over a real server."""
+
+    redis: ValkeyServer
+
+    async def open(self) -> GatewayService:
+        if self.bus is None:
+            bus: Any = connect(self.redis.url, env="dev", source="test/1")
+            await bus.start()
+            self.bus = bus
+        own: RedisBus = connect(self.redis.url, env="dev", source="gateway/test")
+        self.service = GatewayService(settings=settings_for(self.server, self.folder, **self.options), bus=own)
+        await self.service.initialize()
+        await self.service.start()
+        await self.until(lambda: self.gateway.ready, "ready", within_s=20)
+        return self.service
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """Further settings of the gateway on a real server; a test file may say others."""
+    return {}
+
+
+@pytest.fixture
+async def real(tmp_path: Path, options: dict[str, Any]) -> AsyncIterator[RealBench]:
+    exchange = SimulatorOptions(speed=0, limits=False, warmup=300, accounts=(RICH,))
+    with valkey_server() as redis:
+        async with local_simulator(exchange) as server:
+            bench = RealBench(server, MemoryHub(), tmp_path, options)
+            bench.redis = redis
+            try:
+                await bench.open()
+                yield bench
+            finally:
+                if not redis.running:
+                    redis.start()
+                await bench.close()
+                if bench.bus is not None:
+                    await bench.bus.close()

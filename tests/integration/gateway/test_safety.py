@@ -14,7 +14,7 @@ import pytest
 from omega.bus import Command, CommandResult, HaltChanged, OrderEvent, Verb
 from omega.domain import Action, Mode, OrderState, Side
 from omega.errors import ConfigError
-from services.gateway.commands import sign
+from omega.runtime.kill import sign
 from services.gateway.service import GatewayService
 
 KEY = "kill-me-softly"

@@ -58,7 +58,7 @@ async def test_requests_answer_and_refuse(bench: Any) -> None:
     [line] = await bench.bus.ask("gateway", "positions", within_ns=second)
     assert (line["bot"], line["size"], line["stop_size"]) == ("alpha", "0.01", "0.01")
     assert (await bench.bus.ask("gateway", "status", within_ns=second))["connected"]
-    with pytest.raises(Rejected, match="settle, positions, invariants and status"):
+    with pytest.raises(Rejected, match="settle, positions, invariants, reconcile, budget, status"):
         await bench.bus.ask("gateway", "dance", within_ns=second)
 
 

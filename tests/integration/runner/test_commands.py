@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from omega.bus import Verb
+from omega.bus.standing import keep_standing
 from omega.domain import Action, Side
 from omega.testing.service_contract import eventually
 
@@ -130,3 +131,27 @@ async def test_commands_halt_release_is_the_gateways_business(desk: Any) -> None
 
     assert [answer.command_id for answer in answers] == ["halt-farm"]
     assert (await desk.status()).state == "paused"
+
+
+async def test_commands_standing_order_of_the_gateway_is_taken_at_the_start(desk: Any) -> None:
+    """The bus has forgotten everything, or the order was given while the bot was dead: the gateway has kept it."""
+    await desk.kill()
+    await keep_standing(desk.bus, "alpha", "paused")
+    await desk.start()
+    await desk.close(JUMP)
+    await desk.decided(1)
+
+    assert (await desk.status()).state == "paused"
+    assert await desk.intents() == []
+    await desk.kill()
+    await keep_standing(desk.bus, "alpha", "trading")
+    await desk.start()
+    assert (await desk.status()).state == "trading"
+
+
+async def test_commands_adopt_is_the_gateways_business(desk: Any) -> None:
+    await desk.command(Verb.ADOPT)
+    await desk.command(Verb.PAUSE)
+
+    assert [answer.command_id for answer in await desk.answered(1)] == ["pause-alpha"]
+    assert desk.bot.ready

@@ -15,6 +15,7 @@ import numpy as np
 from omega.backtest.types import Costs, Market
 from omega.domain import (
     AccountName,
+    Action,
     Bar,
     BotName,
     ClientId,
@@ -98,6 +99,8 @@ class PlainFarm:
         self.asked: tuple[Intent, ...] = ()
         self.equity: list[float] = []
         self.reasons: list[str] = []
+        self.guard = Decimal(0)
+        self.tightened = 0
 
     def run(self) -> None:
         """Walk the whole market."""
@@ -113,7 +116,17 @@ class PlainFarm:
             entry = replace(self.strategy, signals=lambda b, _: prefix(whole, b.n))
             decision = decide(entry, self.params, bars.prefix(row + 1), book, self.rules)
             self.reasons.append(decision.reason)
-            self.asked = intents_of(decision, SEAT, self.instrument, self.book.position.size)
+            self._ask(intents_of(decision, SEAT, self.instrument, self.book.position.size, guard=self.guard))
+
+    def _ask(self, intents: tuple[Intent, ...]) -> None:
+        """Move stops at once, keep orders for the next open; remember the newest stop, as the runner does."""
+        for intent in intents:
+            self.guard = intent.stop or Decimal(0)
+            if intent.action is Action.TIGHTEN:
+                self.tightened += 1
+                for leg in self.open:
+                    leg.intent = replace(leg.intent, stop=intent.stop)
+        self.asked = tuple(intent for intent in intents if intent.action is not Action.TIGHTEN)
 
     def _at_open(self, row: int, bar: Bar) -> None:
         for intent in self.asked:

@@ -150,7 +150,7 @@ def test_loop_trades_keep_time_and_price(market: Market, script: Script, own: Se
 @given(market=markets, script=scripts, cost=costs)
 def test_loop_stop_never_fills_better_than_its_price(market: Market, script: Script, cost: Costs):
     own = replace(RULES, risk=0.1, max_leverage=20)
-    result = backtest(SCRIPTED, replace(script, flip=False), market, rules=own, costs=cost)
+    result = backtest(SCRIPTED, replace(script, flip=False, trail=0.0), market, rules=own, costs=cost)
 
     trades, row = result.trades, result.trades.entry_row - 1
     made = SCRIPTED.signals(market.bars, script)

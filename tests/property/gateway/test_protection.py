@@ -62,7 +62,7 @@ def carry_out(
             )
             owners[name] = deed.holder
         elif deed.size:
-            found[deed.plan.order_id] = replace(deed.plan, size=deed.size)
+            found[deed.plan.order_id] = replace(deed.plan, size=deed.size, trigger=deed.trigger)
         else:
             del found[deed.plan.order_id]
     return list(found.values())

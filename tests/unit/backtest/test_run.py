@@ -130,12 +130,20 @@ def test_time_limit_counts_the_entry_bar():
     assert (trade["exit_row"], trade["exit_kind"]) == (4, ExitKind.TIME)
 
 
-def test_trailing_stop_follows_the_best_price_and_leaves_at_the_next_open():
+def test_trailing_stop_follows_the_best_price_and_fills_inside_the_next_bar():
     where = market((100, 103, 100, 103), (103, 108, 103, 108), (108, 108, 106, 106.5), (106, 107, 105, 106))
 
     trade = only(run(where, rules=replace(FULL, trail=0.015)))
 
-    assert (trade["exit_row"], trade["exit_price"], trade["exit_kind"]) == (5, 106.0, ExitKind.TRAIL)
+    assert (trade["exit_row"], trade["exit_price"], trade["exit_kind"]) == (4, 106.5, ExitKind.STOP)
+
+
+def test_trailing_stop_that_the_close_is_beyond_leaves_at_the_next_open():
+    where = market((100, 108, 100, 104), (103, 104, 102, 103))
+
+    trade = only(run(where, rules=replace(FULL, trail=0.015)))
+
+    assert (trade["exit_row"], trade["exit_price"], trade["exit_kind"]) == (3, 103.0, ExitKind.TRAIL)
 
 
 def test_three_targets_are_three_legs_with_one_stop():

@@ -124,7 +124,8 @@ def test_decide_close_beyond_the_trailing_stop_leaves():
     rules, risen = replace(RULES, trail=0.02), replace(LONG_BOOK, extreme=103.0)
 
     assert decide(ENTRY, Script(), window(close=101.0), risen, rules).reason == "trailed"
-    assert not decide(ENTRY, Script(), window(close=101.5), risen, rules).acts
+    held = decide(ENTRY, Script(), window(close=101.5), risen, rules)
+    assert (held.exit, held.side, held.stop) == (False, 0, 101.0), "the stop follows to two below the highest price"
 
 
 def test_decide_entry_without_a_stop_is_dropped_unless_the_back_test_says_so():
