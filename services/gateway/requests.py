@@ -23,7 +23,7 @@ from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
 
 ZERO: Final = Decimal(0)
-METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status")
+METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status", "risk.*")
 _UNDER_WAY: Final = (OrderState.INTENT, OrderState.SENDING, OrderState.UNRESOLVED)
 
 
@@ -54,22 +54,19 @@ class Requests:
         Raises:
             Rejected: there is no such method.
         """
+        if method.startswith("risk."):
+            return self._desk.answer(method, params)
         match method:
             case "settle":
                 return await self.settle(int(params.get("frames", 0)), str(params.get("intents", "")))
-            case "positions":
-                return self.positions()
             case "invariants":
                 return await self.invariants()
-            case "budget":
-                return self._account.turns.budget()
             case "reconcile":
                 return await self.reconcile()
-            case "status":
-                return self.status()
-            case _ if method.startswith("risk."):
-                return self._desk.answer(method, params)
-        raise Rejected(f"the gateway does not answer {method!r}; it answers {', '.join(METHODS)}", kind="BUG")
+        plain = {"positions": self.positions, "budget": self._account.turns.budget, "status": self.status}
+        if method not in plain:
+            raise Rejected(f"the gateway does not answer {method!r}; it answers {', '.join(METHODS)}", kind="BUG")
+        return plain[method]()
 
     async def settle(self, frames: int, intents: str) -> dict[str, object]:
         """Wait until so many private pushes are processed, these intents have an outcome and nothing is in hand."""
