@@ -247,7 +247,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         "ClockSkew",
         "max by (venue, account) (abs(omega_clock_skew_seconds)) > 1",
-        "1m",
+        "60s",
         Severity.TICKET,
         "The clock of the gateway of {{ $labels.venue }}/{{ $labels.account }} is wrong; entries are refused.",
         "docs/runbooks/clock-skew.md",

@@ -35,6 +35,7 @@ _RISKY_S: Final = 10.0
 _POLL_S: Final = 0.1
 _FLAT_S: Final = 30.0
 _NONCE_LENGTH: Final = 8
+_SINCE: Final = "commands_since:"
 _RUNNER_S: Final = 2.0
 """How long a runner has to begin to close what its bot holds, before the gateway does."""
 
@@ -53,6 +54,9 @@ class Commands:
 
     async def run(self) -> None:
         """Consume the commands to the farm, to its gates and to each of its bots until cancelled."""
+        for bot in self._account.settings.bots:
+            if not self._since(bot):
+                self._account.journal.put(_SINCE + bot, str(self._account.clock()))
         topics = [self._bus.topics.control(name) for name in (FARM, RISK, *sorted(self._account.settings.bots))]
         group = f"{SERVICE}:{self._account.venue_name}:{self._account.name}"
         async with self._bus.records(*topics, group=group) as batches:
@@ -72,6 +76,8 @@ class Commands:
         before = account.journal.command_stage(command.command_id)
         if before:
             return before
+        if command.target != FARM and 0 < sent_ns < self._since(command.target):
+            return "ignored"
         if not (command.actor.strip() and command.command_id):
             return self._tell(command, "refused", "a command names who gives it")
         late_s = (account.clock() - sent_ns) / 1e9 if sent_ns else 0.0
@@ -81,6 +87,10 @@ class Commands:
             return await self._carry_out(command)
         except Denied as error:
             return self._tell(command, "refused", str(error))
+
+    def _since(self, bot: str) -> int:
+        """Return since when this journal hears a bot's commands: what the bus has kept from before is not for it."""
+        return int(self._account.journal.get(_SINCE + bot, "0"))
 
     async def _carry_out(self, command: Command) -> str:
         if command.target == RISK:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from omega.bus import Command, CommandResult, Verb
+from omega.bus import Command, CommandResult, MemoryBus, Verb
 from omega.bus.standing import read_standing
 from omega.domain import Action, OrderState, Side
 
@@ -82,6 +82,19 @@ async def test_flatten_of_one_bot_whose_runner_is_dead_is_done_by_the_gateway(fa
     assert (farm.size("alpha"), farm.size("beta")) == (0, Decimal("0.02"))
     assert await verdict(farm) == (OrderState.DENIED, "paused")
     assert not farm.gateway.account.halt.active, "one bot's flatten halts nobody else"
+
+
+async def test_commands_from_before_this_journal_move_nothing(make_bench: Callable[..., Any]) -> None:
+    """A new journal on an old bus: last month's flatten must not close what is held today."""
+    async with make_bench(start=False, bots=BOTS) as bench:
+        bench.bus = MemoryBus(source="test/1", hub=bench.hub)
+        for verb in (Verb.FLATTEN, Verb.PAUSE):
+            await bench.bus.send(Command(f"old-{verb}", verb, "alpha", "ann", "last month"))
+        await bench.open()
+        assert (await order(bench, Verb.PAUSE, "beta")).stage == "accepted"
+        await bench.enter()
+
+        assert (bench.size("alpha"), bench.gateway.account.standing.of("alpha")) == (Decimal("0.01"), "trading")
 
 
 # positions that no order of ours made ---------------------------------------------------------------------------------

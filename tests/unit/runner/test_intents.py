@@ -88,3 +88,35 @@ def test_intents_of_turn_leaves_before_it_enters() -> None:
 
     assert [intent.action for intent in formed] == [Action.EXIT, Action.ENTER]
     assert [intent.side for intent in formed] == [Side.SELL, Side.SELL]
+
+
+def held_decision(stop: float) -> Decision:
+    return decision(side=0, size=0.0, stop=stop, targets=())
+
+
+def test_intents_of_trailing_stop_asks_for_the_nearer_one_once() -> None:
+    """Rounded to the venue's step, on the losing side of the price, nearer than the last: else nothing."""
+    price = decision().price
+    level = price - 12.34
+    (only,) = intents_of(held_decision(level), SEAT, BTC, Decimal("0.5"))
+
+    assert (only.action, only.side, only.size, only.stop) == (
+        Action.TIGHTEN,
+        Side.SELL,
+        Decimal("0.5"),
+        BTC.price(level),
+    )
+    assert only.reduces
+    assert intents_of(held_decision(level), SEAT, BTC, Decimal("0.5"), guard=BTC.price(level)) == ()
+    assert intents_of(held_decision(level), SEAT, BTC, Decimal("0.5"), guard=BTC.price(level + 1)) == ()
+    assert intents_of(held_decision(price + 1), SEAT, BTC, Decimal("0.5")) == ()
+    assert intents_of(held_decision(0.0), SEAT, BTC, Decimal("0.5")) == ()
+    assert intents_of(held_decision(level), SEAT, BTC, Decimal(0)) == ()
+
+
+def test_intents_of_trailing_stop_of_a_short_lies_above() -> None:
+    price = decision().price
+    (only,) = intents_of(held_decision(price + 20.0), SEAT, BTC, Decimal("-0.5"), guard=BTC.price(price + 30.0))
+
+    assert (only.side, only.stop) == (Side.BUY, BTC.price(price + 20.0))
+    assert intents_of(held_decision(price + 40.0), SEAT, BTC, Decimal("-0.5"), guard=BTC.price(price + 30.0)) == ()
