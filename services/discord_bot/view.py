@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
 from omega.bus import (
+    FARM,
     AccountStatus,
     BookLine,
     BotStatus,
@@ -30,6 +31,7 @@ from omega.domain import Fill, Position, Reading
 T = TypeVar("T")
 _KEPT: Final = 2_000
 """Fills whose outcome, and commands whose results, are remembered."""
+_GATEWAY: Final = "gateway"
 _SETTLED_NS: Final = 5_000_000_000
 """How much newer than the last fill an account status must be before it corrects a folded book."""
 
@@ -131,7 +133,9 @@ class FarmView:
 
     def _result(self, result: CommandResult) -> None:
         answers = self._results.setdefault(result.command_id, {})
-        answers[result.target or result.service] = result
+        # The gateway stands behind a bot's runner and answers too: that is no answer of the bot.
+        behind = result.service == _GATEWAY and result.target != FARM
+        answers[_GATEWAY if behind else result.target or result.service] = result
         if len(self._results) > _KEPT:
             self._results.popitem(last=False)
 

@@ -117,3 +117,16 @@ def test_memory_of_trades_and_commands_is_bounded(view: FarmView):
 async def test_wait_wakes_on_news_and_gives_up_in_time(view: FarmView):
     assert not await view.wait(lambda: False, 0.01)
     assert await view.wait(lambda: True, 0.01)
+
+
+def test_gateways_word_on_a_bots_order_is_no_answer_of_the_bot(view: FarmView):
+    """The gateway says that its gate holds; the order is done when the bot says so."""
+    view.learn(envelope(CommandResult("1", "runner-a", "fib-btc", "applied", "")))
+    view.learn(envelope(CommandResult("1", "gateway", "fib-btc", "accepted", "the gate refuses its entries")))
+    view.learn(envelope(CommandResult("2", "gateway", "farm", "confirmed", "")))
+
+    assert {name: result.stage for name, result in view.results("1").items()} == {
+        "fib-btc": "applied",
+        "gateway": "accepted",
+    }
+    assert list(view.results("2")) == ["farm"]
