@@ -206,4 +206,10 @@ def _order_of(envelope: Envelope) -> str:
 
 
 def _exit_word(role: Role) -> str:
-    return {Role.STOP: "Stop hit", Role.TARGET: "Target hit", Role.LIQUIDATION: "LIQUIDATION"}.get(role, "Exit")
+    words = {
+        Role.STOP: "Stop hit",
+        Role.TARGET: "Target hit",
+        Role.LIQUIDATION: "LIQUIDATION",
+        Role.EXTERNAL: "By hand",
+    }
+    return words.get(role, "Exit")
