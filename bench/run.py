@@ -2,7 +2,8 @@
 
 `make bench` runs all of it but the peers (some minutes on two cores); `make bench ARGS="--only replay"` one part;
 `--only peers` installs other back-testers into environments of their own under var/peers and runs them beside ours;
-`--json` is for machines.
+`--json` is for machines. The load is printed because other work on the machine moves every figure in seconds; it moves
+`cpu_ms_a_bar`, the processor time that each process spends on one more bar, least.
 """
 
 from __future__ import annotations
@@ -52,12 +53,21 @@ def farm(*args: str, env: dict[str, str] | None = None) -> dict[str, Any]:
 
 
 def replay(bars: int) -> dict[str, Any]:
-    """Replay recorded bars through the real services with the default bots."""
+    """Replay recorded bars through the real services with the default bots.
+
+    The processor time a bar is what a longer run costs more than a short one: start and end drop out, and other work on
+    the machine moves it less than it moves bars a second.
+    """
+    short = farm("--bars", str(max(bars // 6, 1)))
     outcome = farm("--bars", str(bars))
+    more = outcome["bars"] - short["bars"]
+    spent = {name: cpu_s - _cpu(short).get(name, 0.0) for name, cpu_s in _cpu(outcome).items()}
+    cpu_ms = {name: round(1e3 * cpu_s / more, 2) for name, cpu_s in spent.items()} if more else {}
     return {
         "bars": outcome["bars"],
         "bots": len(outcome["bots"]),
         "bars_per_s": outcome["bars_per_s"],
+        "cpu_ms_a_bar": {**cpu_ms, "all": round(sum(cpu_ms.values()), 2)},
         "orders": outcome["orders_total"],
         "first_fill_s": outcome["first_fill_s"],
         "ready_s": outcome["ready_s"],
@@ -66,6 +76,11 @@ def replay(bars: int) -> dict[str, Any]:
             row["name"]: {"rss_mb": row["rss_mb"], "ready_s": row["ready_s"]} for row in outcome["processes"]
         },
     }
+
+
+def _cpu(outcome: dict[str, Any]) -> dict[str, float]:
+    used = {row["name"]: float(row["cpu_s"]) for row in outcome["processes"]}
+    return {**used, "conductor": float(outcome["conductor_cpu_s"])}
 
 
 def latency(bars: int) -> list[dict[str, Any]]:
@@ -138,7 +153,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     found: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()} "
+        # How an interpreter was built moves every figure by a third, and cannot be asked: so say which one it is.
+        f"from {sys.base_prefix}",
+        "load_before": [round(load, 2) for load in os.getloadavg()],
     }
     for part in [options.only] if options.only else PARTS:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)

@@ -148,7 +148,8 @@ class StrategyEntry:
     Attributes:
         signals: the pure function (bars, params) -> Signals.
         params: its `params` class.
-        warmup: bars that must lie before the first row that counts, as a function of the parameters.
+        warmup: bars that must lie before the first row that counts, as a function of the parameters; live, `signals` is
+            shown twice as many.
         reasons: the words that the reason column of its Signals points into.
         read_only: it never enters; `report` speaks for it.
         book: its report reads the account's book.

@@ -17,7 +17,7 @@ from omega.telemetry import get_logger
 
 logger = get_logger(__name__)
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 """Time between two looks at names and times; what changes between two of them is not complete yet."""
 CHECK_S = 60.0
 """Time between two looks at the content itself, for a file system that keeps no times."""

@@ -143,8 +143,8 @@ async def _live(
     service.levels = levels
     service.metrics.gauge("service_info").labels(name, service.instance, version()).set(1)
     service.watch_config(Reloader(loaded))
-    # What was loaded until now lives as long as the process: the collector need not look at it again.
-    gc.collect()
+    # What was loaded until now lives as long as the process: the collector need not look at it again, nor once more now
+    # (it finds nothing, in 40 ms of every start).
     gc.freeze()
     await service.run()
 

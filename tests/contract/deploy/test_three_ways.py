@@ -154,7 +154,9 @@ def test_omega_up_runs_the_services_of_the_topology(tmp_path: Path) -> None:
         bots=BOTS, speed="60", bars=0, home=tmp_path, seed=7, start="", data="", redis_url="", extra_env={}
     )
 
-    children = {child.name: child for child in Farm(settings, options)._children()}
+    composed = Farm(settings, options)
+    children = {child.name: child for child in composed._children()}
+    composed.ports.close()
 
     wanted = {spec.name: spec for spec in farm()}
     assert set(children) == set(wanted)
