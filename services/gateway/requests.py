@@ -23,7 +23,7 @@ from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
 
 ZERO: Final = Decimal(0)
-METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status", "risk.*")
+METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status", "consensus", "risk.*")
 _UNDER_WAY: Final = (OrderState.INTENT, OrderState.SENDING, OrderState.UNRESOLVED)
 
 
