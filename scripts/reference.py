@@ -75,8 +75,32 @@ def bots_page() -> str:
     lines += [f"| `{f.name}` | {f.unit} | {f.source} | {f.doc} |" for f in factors]
     lines += ["", "## Personas", "", "| persona | tone |", "|---|---|"]
     lines += [f"| `{p.name}` | {p.tone} |" for p in personas]
-    lines += ["", "## Venues", "", "| venue | declares |", "|---|---|"]
-    lines += [f"| `{v.name}` | {', '.join(f'{key}={value}' for key, value in v.meta.items())} |" for v in venues]
+    lines += ["", "## Venues", "", "See [venues](venues.md)."]
+    return "\n".join(lines) + "\n"
+
+
+def venues_page() -> str:
+    """Return the capability matrix of every venue, with what its adapter has been run against."""
+    venues.discover()
+    declared: dict[str, Any] = {entry.name: entry.adapter.capabilities for entry in venues}  # type: ignore[attr-defined]
+    cells = {name: capabilities.cells() for name, capabilities in declared.items()}
+    lines = ["# Venues", "", HEAD]
+    lines += ["Set `trading.venue` to one of them. To add one: [how](../howto/add-a-venue.md).", ""]
+    lines += [
+        "No adapter here has been run against a live venue. Bitget is tested end to end over the local exchange; the",
+        "others over a local server that answers in the shapes of the venues' documents. Begin in paper mode.",
+        "",
+    ]
+    lines += [f"| | {' | '.join(f'`{name}`' for name in cells)} |", f"|---{'|---' * len(cells)}|"]
+    for label in next(iter(cells.values())):
+        lines.append(f"| {label} | {' | '.join(of[label].replace('|', '/') for of in cells.values())} |")
+    for name, capabilities in declared.items():
+        lines += ["", f"## {name}", "", *(f"- {note}" for note in capabilities.notes)]
+        kinds: dict[str, list[str]] = {}
+        for code, kind in venues.get(name).adapter.refusals.codes.items():  # type: ignore[attr-defined]
+            kinds.setdefault(kind.value, []).append(f"`{code}`")
+        lines += ["", "| refusal | codes |", "|---|---|"]
+        lines += [f"| {kind} | {' '.join(sorted(codes))} |" for kind, codes in sorted(kinds.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -145,6 +169,7 @@ PAGES = {
     "metrics.md": metrics_page,
     "bots.md": bots_page,
     "cli.md": cli_page,
+    "venues.md": venues_page,
 }
 
 

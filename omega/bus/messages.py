@@ -48,6 +48,25 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsensusPrice:
+    """What several venues agree a symbol is worth, as the gateway of one venue sees it.
+
+    Prices in quote currency, 0 without a quorum; spread a fraction; age_s of the oldest member. `rejected` tells why a
+    venue does not count, `quarantined` which ones have drifted.
+    """
+
+    venue: str
+    symbol: str
+    price: float
+    spread: float
+    age_s: float
+    members: tuple[str, ...]
+    rejected: dict[str, str]
+    quarantined: tuple[str, ...]
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A service lives. Its absence is the message."""
 
@@ -355,6 +374,7 @@ class Reply:
 Message = (
     BarClosed
     | Quote
+    | ConsensusPrice
     | Heartbeat
     | BotStatus
     | AccountStatus
@@ -404,6 +424,7 @@ ANY = "every service"
 SPECS: tuple[Spec, ...] = (
     Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "cosmic")),
     Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("discord_bot", "cli")),
+    Spec("md.consensus", ConsensusPrice, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
     Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli", "gateway")),
@@ -418,7 +439,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("command", Command, _R, 1, 10_000, ("discord_bot", "cli"), ("gateway", "runner", "ledger")),
     Spec("command.result", CommandResult, _R, 1, 10_000, ("gateway", "runner"), ("ledger", "discord_bot", "cli")),
     Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot")),
-    Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli"), ("ledger",)),
+    Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli", "gateway"), ("ledger",)),
     Spec("request", Request, _R, 1, 1_000, ("discord_bot", "cli", "runner"), ("cosmic", "gateway", "ledger")),
     Spec("reply", Reply, _S, 1, 0, ("cosmic", "gateway", "ledger"), ("discord_bot", "cli", "runner")),
 )

@@ -17,6 +17,7 @@ from omega.bus.messages import (
     Command,
     CommandResult,
     ConfigChanged,
+    ConsensusPrice,
     DecisionMade,
     FundingPaid,
     HaltChanged,
@@ -38,6 +39,7 @@ _MARKET = attrgetter("venue", "symbol")
 _KEYS: dict[type, Callable[[object], object]] = {
     BarClosed: attrgetter("venue", "symbol", "timeframe"),
     Quote: _MARKET,
+    ConsensusPrice: _MARKET,
     Heartbeat: attrgetter("service", "instance"),
     BotStatus: attrgetter("bot"),
     AccountStatus: _ACCOUNT,

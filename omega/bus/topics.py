@@ -15,6 +15,7 @@ from omega.bus.messages import (
     Command,
     CommandResult,
     ConfigChanged,
+    ConsensusPrice,
     DecisionMade,
     FundingPaid,
     HaltChanged,
@@ -47,6 +48,10 @@ class Topics:
     def quote(self, venue: str, symbol: str) -> str:
         """Best prices of one symbol."""
         return f"{self.env}:md:quote:{venue}:{topic_symbol(symbol)}"
+
+    def consensus(self, venue: str, symbol: str) -> str:
+        """What several venues agree one symbol of a gateway's venue is worth."""
+        return f"{self.env}:md:consensus:{venue}:{topic_symbol(symbol)}"
 
     def heartbeat(self, service: str, instance: str) -> str:
         """Signs of life of one process."""
@@ -121,6 +126,8 @@ class Topics:
                 return (self.bar(venue, symbol, timeframe),)
             case Quote(venue=venue, symbol=symbol):
                 return (self.quote(venue, symbol),)
+            case ConsensusPrice(venue=venue, symbol=symbol):
+                return (self.consensus(venue, symbol),)
             case Heartbeat(service=service, instance=instance):
                 return (self.heartbeat(service, instance),)
             case BotStatus(bot=bot):

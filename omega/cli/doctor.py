@@ -15,7 +15,7 @@ import typer
 
 from omega.errors import OmegaError
 
-EXAMPLES = "**Example** `omega doctor --json`"
+EXAMPLES = "**Example** `omega doctor --json`; `omega doctor --venues`"
 LEAST_FREE_GB = 1.0
 LEAST_PYTHON = (3, 11)
 
@@ -36,11 +36,19 @@ class Finding:
     advice: str = ""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    venues: Annotated[bool, typer.Option("--venues", help="Show what each exchange can do, instead.")] = False,
+) -> None:
     """Check Python, packages, disk, ports, configuration and the optional tools.
 
     Exit 1 when something needed is missing.
     """
+    if venues:
+        from omega.cli.venues import show
+
+        show(as_json=as_json)
+        return
     findings = [*_machine(), *_packages(), _configuration(), *_tools()]
     if as_json:
         print(json.dumps([_row(finding) for finding in findings], indent=2))

@@ -161,46 +161,70 @@ def test_{name}_any_instant_is_bounded_and_repeatable() -> None:
     assert -1.0 <= first.value <= 1.0
     assert first == entry.function(at_ns, table)
 '''
-VENUE = '''"""{title}: what differs from the ccxt adapter, and nothing else.
+VENUE = '''"""{title}: what differs from the generic ccxt adapter.
 
-Chosen by `trading.venue: {name}`.
+Chosen by `trading.venue: {name}`. It begins as a venue that speaks Bitget's API; replace what differs: the exchange of
+ccxt, the declaration, the codes, the addresses, the rows. How: docs/howto/add-a-venue.md.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from omega.plugins import venue
-from services.gateway.venues.bitget import Bitget
+from services.gateway.capabilities import Capabilities
+from services.gateway.classify import RefusalKind, Refusals, table
+from services.gateway.venues import bitget
 
-
-@venue(
-    "{name}",
-    sandbox=True,
-    client_id="clientOid",
-    client_id_max=50,
-    kinds=("swap",),
-    venue_stops=True,
+CAPABILITIES = replace(bitget.CAPABILITIES, exchange="{title}")
+REFUSALS = Refusals(
+    codes={{**bitget.REFUSALS.codes, **table({{RefusalKind.MAINT: "99990 99991"}})}},
+    words=bitget.REFUSALS.words,
 )
-class Venue(Bitget):
-    """One account at an exchange that speaks Bitget's API under another name; replace what differs."""
+
+
+@venue("{name}")
+class Venue(bitget.Bitget):
+    """One account at {title}."""
 
     name = "{name}"
     exchange_id: ClassVar[str] = "bitget"
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
+    refusals: ClassVar[Refusals] = REFUSALS
 '''
-VENUE_TEST = '''"""The venue `{name}`: registered with what the gateway must know of it."""
+VENUE_TEST = '''"""The venue `{name}`: registered with what the gateway must know of it.
 
+Give it a fixture in omega/testing/wire/fixtures and it can run the numbered suites `VenueContract` and `WireContract`.
+"""
+
+from typing import Any
+
+from omega.domain import client_id
+from omega.errors import Rejected, Unresolved
 from omega.plugins import venues
+from services.gateway.classify import raised
 
 
-def test_{name}_is_registered_with_its_capabilities() -> None:
-    """The gateway finds it by name and knows how long a client id may be."""
+def adapter() -> Any:
     venues.discover()
-    entry = venues.get("{name}")
+    return venues.get("{name}").adapter
 
-    assert entry.adapter.name == "{name}"  # type: ignore[attr-defined]
-    assert entry.meta["venue_stops"] is True
-    assert int(str(entry.meta["client_id_max"])) >= 28
+
+def test_{name}_takes_our_ids() -> None:
+    """Every id that the farm makes fits the venue's rule."""
+    rule = adapter().capabilities.client_id
+
+    assert all(rule.allows(client_id("any-bot:1:0", prefix=prefix)) for prefix in "ost")
+
+
+def test_{name}_knows_a_proof_from_a_doubt() -> None:
+    """A known code is a proof; a time-out and an unknown code are not."""
+    refusals = adapter().refusals
+
+    assert isinstance(raised(ValueError('{name} {{"code": "99990"}}'), "send", refusals), Rejected)
+    assert isinstance(raised(ValueError('{name} {{"code": "never-seen"}}'), "send", refusals), Unresolved)
+    assert isinstance(raised(TimeoutError(), "send", refusals), Unresolved)
 '''
 SOURCE = {"bot": BOT, "persona": PERSONA, "factor": FACTOR, "venue": VENUE}
 TEST = {"bot": BOT_TEST, "persona": PERSONA_TEST, "factor": FACTOR_TEST, "venue": VENUE_TEST}

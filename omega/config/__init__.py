@@ -4,6 +4,7 @@ from omega.config.fields import Reload, reload_of, unit_of
 from omega.config.loader import Loaded, load
 from omega.config.models import (
     Breaker,
+    Consensus,
     Cosmic,
     Database,
     Environment,
@@ -30,6 +31,7 @@ __all__ = [
     "Bot",
     "Breaker",
     "Channels",
+    "Consensus",
     "Cosmic",
     "Database",
     "DiscordBot",

@@ -156,6 +156,25 @@ class Breaker(Section):
     probes: int = setting(2, "probes in a row that close it again", unit="probes", reload=LIVE, ge=1)
 
 
+class Consensus(Section):
+    """The price that several venues agree on; off while no venue is named."""
+
+    venues: list[str] = setting(list, "venues whose public prices are compared with the account's own; empty = off")
+    urls: dict[str, str] = setting(dict, "REST address by venue; absent = the venue's own. Refused in live mode")
+    every_s: float = setting(2.0, "time between two looks", unit="s", reload=LIVE, gt=0)
+    quorum: int = setting(3, "fresh and sound sources that it takes, the own venue among them", reload=LIVE, ge=2)
+    stale_s: float = setting(10.0, "age beyond which a source does not count", unit="s", reload=LIVE, gt=0)
+    spread_pct: float = setting(
+        1.0, "bid-ask spread beyond which a source does not count", unit="% of price", reload=LIVE, gt=0
+    )
+    mads: float = setting(5.0, "scaled deviations from the median that make an outlier", reload=LIVE, gt=0)
+    least_pct: float = setting(
+        0.3, "distance from the median that is always allowed", unit="% of price", reload=LIVE, gt=0
+    )
+    quarantine_after: int = setting(3, "outlying looks in a row that quarantine a venue", reload=LIVE, ge=1)
+    release_after: int = setting(5, "agreeing looks in a row that release it", reload=LIVE, ge=1)
+
+
 class Gateway(Section):
     """One exchange account: keys, time limits, journal, lanes, breakers."""
 
@@ -201,6 +220,7 @@ class Gateway(Section):
     recycle_s: float = setting(82_800.0, "age at which WebSocket sessions are renewed", unit="s", gt=0)
     lanes: Lanes = setting(Lanes, "rate lanes")
     breaker: Breaker = setting(Breaker, "circuit breakers")
+    consensus: Consensus = setting(Consensus, "the price that several venues agree on")
 
 
 class Runner(Section):

@@ -139,6 +139,10 @@ METRICS: tuple[Metric, ...] = (
     _counter("bars_quarantined_total", "venue symbol", "Unsound rows that were kept out.", "market"),
     _counter("quotes_total", "venue symbol", "Quotes published after conflation.", "market"),
     _gauge("venue_connected", "venue account", "1 while the private session is proven.", "market"),
+    _gauge("consensus_price", "venue symbol", "The price that several venues agree on.", "market", "quote currency"),
+    _gauge("consensus_members", "venue symbol", "Venues that agree on it.", "market"),
+    _gauge("consensus_spread", "venue symbol", "Highest less lowest price of its members.", "market", "fraction"),
+    _gauge("venue_quarantined", "venue symbol", "1 while a venue's price has drifted from the others.", "market"),
     # decisions
     _counter("decisions_total", "bot", "Decisions made, one a bar.", "bots"),
     _histogram("decision_seconds", "bot", "From bar in hand to decision made.", "bots", FAST),

@@ -1,18 +1,20 @@
 """What a venue's refusal means: from an exception alone to a kind and to the outcome of a send.
 
-Called by every venue adapter. ccxt's class alone misleads (40010, a time-out, arrives as AuthenticationError), so the
-venue's own code in the answer's JSON decides first; the class is asked only when there is no code. Source: the
-venue's documents and measured answers of ccxt 4.5.90.
+Called by every venue adapter with its own table. ccxt's class alone misleads (Bitget's 40010, a time-out, arrives as
+AuthenticationError), so the venue's own code in the answer's JSON decides first; the class is asked only when there is
+no code.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from omega.errors import ConfigError, Denied, OmegaError, Rejected, TransientError, Unresolved
+from omega.errors import ConfigError, Denied, InvariantBroken, OmegaError, Rejected, TransientError, Unresolved
 
 
 class RefusalKind(StrEnum):
@@ -50,27 +52,40 @@ class Verdict:
     text: str
 
 
-_K = RefusalKind
-_CODES: Final[dict[RefusalKind, str]] = {
-    _K.RATE: "429 30014 30026 1001 50009",
-    _K.AUTH: "40001 40002 40003 40006 40009 40011 40012 40037 40014 40016 40018 40085 40084 50010",
-    _K.CLOCK: "40004 40005 40008",
-    _K.UNRESOLVED: "40010 40015 40725 45001 50000 500 40604",
-    _K.DUPLICATE: "40786 43118 45034 25212",
-    _K.FUNDS: "40711 40712 40762 43012 50020 40754 45002 40798",
-    _K.RULES: (
-        "40808 41103 45110 45113 41117 43011 40774 40917 45122 45111 45112 45115 43037 43006 40787 22006 22007 40815"
-        " 40816"
-    ),
-    _K.MODE: "40797 40756 45117 40920 40872",
-    _K.SYMBOL: "40309 50004 40034",
-    _K.GONE: ("40109 40768 43001 43025 22001 31007 80011 45057 40819 43020 22002 25227 43043 40757 45003"),
-    _K.MAINT: "40200 40308 41114 43115 30038",
-    _K.BUG: "00001 40017 40019 40020 400172 40404 40708 30007 40715 40912 40306",
-}
-CODES: Final[dict[str, RefusalKind]] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
-"""Every code that is known, with its kind."""
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """How one venue says no; owned by its adapter's file.
 
+    Attributes:
+        codes: every code that is known, with its kind. A code that is not here is UNKNOWN, hence unresolved.
+        keys: where the code stands in the JSON of an answer, as dotted paths; the first that holds one counts.
+        pattern: finds the code in an answer without JSON; its group 1 is the code.
+        good: codes that say nothing, as the code of an envelope around a list of refusals.
+        words: parts of messages that decide before any code.
+    """
+
+    codes: Mapping[str, RefusalKind]
+    keys: tuple[str, ...] = ("code",)
+    pattern: str = ""
+    good: frozenset[str] = frozenset()
+    words: tuple[tuple[str, RefusalKind], ...] = ()
+
+
+def table(rows: Mapping[RefusalKind, str]) -> dict[str, RefusalKind]:
+    """Return code -> kind from lists of codes with blanks between them; a code with blanks inside takes a `|` list.
+
+    Raises:
+        InvariantBroken: a code stands under two kinds.
+    """
+    found: dict[str, RefusalKind] = {}
+    for kind, text in rows.items():
+        for code in (part.strip() for part in (text.split("|") if "|" in text else text.split())):
+            if found.setdefault(code, kind) is not kind:
+                raise InvariantBroken(f"the refusal code {code} stands under {found[code]} and under {kind}")
+    return found
+
+
+_K = RefusalKind
 _CLASSES: Final[tuple[tuple[str, RefusalKind], ...]] = (
     ("RateLimitExceeded", _K.RATE),
     ("DDoSProtection", _K.RATE),
@@ -92,14 +107,15 @@ _CLASSES: Final[tuple[tuple[str, RefusalKind], ...]] = (
 _DOUBTFUL: Final = frozenset({_K.UNRESOLVED, _K.DUPLICATE, _K.UNKNOWN})
 
 
-def classify(error: BaseException) -> Verdict:
-    """Return what a refusal means: by the code in its JSON, else its words, else its class; unknown is unresolved."""
+def classify(error: BaseException, refusals: Refusals) -> Verdict:
+    """Return what a refusal means: by its words, else the code in its JSON, else its class; unknown is unresolved."""
     text = str(error)
-    code = code_of(text)
-    if "Request Frequency Is Too High" in text:
-        return _verdict(_K.RATE, code, text)
+    code = code_of(text, refusals)
+    for words, kind in refusals.words:
+        if words in text:
+            return _verdict(kind, code, text)
     if code:
-        return _verdict(CODES.get(code, _K.UNKNOWN), code, text)
+        return _verdict(refusals.codes.get(code, _K.UNKNOWN), code, text)
     names = {cls.__name__ for cls in type(error).__mro__}
     for name, kind in _CLASSES:
         if name in names:
@@ -107,22 +123,43 @@ def classify(error: BaseException) -> Verdict:
     return _verdict(_K.UNKNOWN, code, text)
 
 
-def code_of(text: str) -> str:
+def code_of(text: str, refusals: Refusals) -> str:
     """Return the venue's code from an exception's text (`bitget {"code": ...}`), empty when there is none."""
+    body = _body(text)
+    for key in refusals.keys if body is not None else ():
+        code = _at(body, key)
+        if code and code not in refusals.good:
+            return code
+    found = re.search(refusals.pattern, text) if refusals.pattern else None
+    return found.group(1) if found else ""
+
+
+def _body(text: str) -> object:
     start = text.find("{")
     if start < 0:
-        return ""
+        return None
     try:
-        body = json.loads(text[start:])
+        body, _ = json.JSONDecoder().raw_decode(text[start:])
     except ValueError:
-        return ""
-    code = body.get("code", "") if isinstance(body, dict) else ""
-    return str(code) if code is not None else ""
+        return None
+    return body if isinstance(body, dict) else None
 
 
-def raised(error: BaseException, doing: str) -> OmegaError:
+def _at(body: object, path: str) -> str:
+    """Return the text at a dotted path, empty when the path leads nowhere."""
+    for step in path.split("."):
+        if isinstance(body, dict):
+            body = body.get(step)
+        elif isinstance(body, list) and step.isdigit() and int(step) < len(body):
+            body = body[int(step)]
+        else:
+            return ""
+    return "" if body is None or isinstance(body, (dict, list)) else str(body)
+
+
+def raised(error: BaseException, doing: str, refusals: Refusals) -> OmegaError:
     """Return the farm's error for a refusal of a write: Rejected when it proves absence, else Unresolved."""
-    verdict = classify(error)
+    verdict = classify(error, refusals)
     words = f"{doing}: {_short(verdict)}"
     if verdict.outcome is SendOutcome.UNRESOLVED:
         return Unresolved(f"{words}; the effect is unknown and is being looked up", code=verdict.code)
@@ -133,9 +170,9 @@ class Throttled(TransientError):  # noqa: N818 - a state of the venue, as its si
     """The venue said that there were too many requests; nothing was done."""
 
 
-def raised_read(error: BaseException, doing: str) -> OmegaError:
+def raised_read(error: BaseException, doing: str, refusals: Refusals) -> OmegaError:
     """Return the farm's error for a refusal of a read, which may be repeated when it was no fault of ours."""
-    verdict = classify(error)
+    verdict = classify(error, refusals)
     words = f"{doing}: {_short(verdict)}"
     if verdict.kind is _K.AUTH:
         return ConfigError(f"{words}; check the account's key, secret, passphrase and their rights")

@@ -23,7 +23,7 @@ from omega.domain import Action, Intent, OrderState, Role, client_id
 from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
-from services.gateway.classify import CODES, RefusalKind, denied
+from services.gateway.classify import RefusalKind, denied
 from services.gateway.lookup import LookUps
 from services.gateway.risk.rules import Asked, judge
 from services.gateway.rows import JournalOrder
@@ -261,7 +261,7 @@ class OrderPath:
             return (await account.venue.place(request)).order_id
 
     def _refused(self, error: Rejected, order: JournalOrder) -> None:
-        kind = CODES.get(error.code) or RefusalKind(error.kind or RefusalKind.UNKNOWN)
+        kind = RefusalKind(error.kind or RefusalKind.UNKNOWN)
         _log.warning("order.rejected", client_id=order.client_id, bot=order.bot, kind=kind.value, why=str(error))
         if kind in _FATAL:
             self._account.halt_entries(f"the venue refuses our requests: {error}")

@@ -5,7 +5,7 @@ Answers come from venue and journal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -23,7 +23,7 @@ from services.gateway.stops import StopKeeper
 from services.gateway.venue import PlanKind, closing_side
 
 ZERO: Final = Decimal(0)
-METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status", "risk.*")
+METHODS: Final = ("settle", "positions", "invariants", "reconcile", "budget", "status", "consensus", "risk.*")
 _UNDER_WAY: Final = (OrderState.INTENT, OrderState.SENDING, OrderState.UNRESOLVED)
 
 
@@ -47,6 +47,8 @@ class Requests:
         self._outbox = outbox
         self._market = market
         self._desk = desk
+        self.consensus: Callable[[str], object] = lambda _symbol: []
+        """Answers what several venues agree a symbol is worth; set by the service."""
 
     async def answer(self, method: str, params: Mapping[str, Scalar]) -> object:
         """Answer one request.
@@ -63,6 +65,8 @@ class Requests:
                 return await self.invariants()
             case "reconcile":
                 return await self.reconcile()
+            case "consensus":
+                return self.consensus(str(params.get("symbol", "")))
         plain = {"positions": self.positions, "budget": self._account.turns.budget, "status": self.status}
         if method not in plain:
             raise Rejected(f"the gateway does not answer {method!r}; it answers {', '.join(METHODS)}", kind="BUG")

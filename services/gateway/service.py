@@ -24,6 +24,7 @@ from omega.plugins import venues
 from omega.resilience import retry_read
 from omega.runtime import BaseService
 from services.gateway.account import Account
+from services.gateway.agreement import AgreementWatch
 from services.gateway.classify import RefusalKind
 from services.gateway.clock import ClockWatch
 from services.gateway.commands import Commands
@@ -43,7 +44,7 @@ from services.gateway.rows import JournalOrder
 from services.gateway.status import StatusTeller
 from services.gateway.stops import StopKeeper
 from services.gateway.turns import Turns
-from services.gateway.venue import Trade, Venue, VenueOptions
+from services.gateway.venue import PriceSource, Trade, Venue, VenueOptions
 
 LEASE_TTL_S: Final = 5.0
 _RETAKE_S: Final = 5.0
@@ -82,6 +83,9 @@ class GatewayService(BaseService):
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
         )
+        self.agreement = AgreementWatch(self.account, bus, lambda: self.market.ticks, open_price_sources(settings))
+        self.account.vetoes.append(self.agreement.veto)
+        self.requests.consensus = self.agreement.answer
         self._connect()
 
     def leased(self) -> bool:
@@ -122,6 +126,8 @@ class GatewayService(BaseService):
         self.spawn("status", self.status.run)
         if self.account.risk.fleet.others:
             self.spawn("fleet", self._follow_fleet)
+        if self.agreement.on:
+            self.spawn("agreement", self.agreement.run)
         self.spawn("instruments", self._keep_instruments)
         self.spawn("lease", self._keep_lease)
         self.spawn("housekeeping", self._housekeep)
@@ -139,6 +145,7 @@ class GatewayService(BaseService):
     async def on_stop(self) -> None:
         """Close venue and journal."""
         await self.look_ups.close()
+        await self.agreement.close()
         await self.account.venue.close()
         if self._lease is not None:
             await self._lease.release()
@@ -306,6 +313,8 @@ def switches(settings: Settings) -> None:
         off.append("trading.confirmed_limits is false")
     if gateway.rest_url or gateway.ws_url:
         off.append("gateway.rest_url or ws_url is set")
+    if gateway.consensus.urls:
+        off.append("gateway.consensus.urls is set")
     if off:
         raise ConfigError(f"live mode is not switched on: {'; '.join(off)}. Set all of them, or trading.mode: paper")
 
@@ -320,7 +329,8 @@ def open_venue(settings: Settings) -> Venue:
     venues.discover()
     adapter = venues.get(trading.venue).adapter
     secrets = {name: getattr(gateway, name).get_secret_value() for name in ("api_key", "api_secret", "passphrase")}
-    missing = [f"gateway.{name}" for name, value in secrets.items() if not value]
+    needed = secrets if adapter.capabilities.passphrase else ("api_key", "api_secret")  # type: ignore[attr-defined]
+    missing = [f"gateway.{name}" for name in needed if not secrets[name]]
     if missing:
         raise ConfigError(f"{', '.join(missing)} missing: put each into a file of its own in OMEGA_SECRETS_DIR")
     options = VenueOptions(
@@ -336,3 +346,25 @@ def open_venue(settings: Settings) -> Venue:
     )
     opened: Venue = adapter(options)
     return opened
+
+
+def open_price_sources(settings: Settings) -> list[PriceSource]:
+    """Return the adapters of `gateway.consensus.venues`, without keys and not opened yet.
+
+    Raises:
+        ConfigError: there is no such venue.
+    """
+    gateway, names = settings.gateway, dict.fromkeys(settings.gateway.consensus.venues)
+    venues.discover()
+    found: list[PriceSource] = []
+    for name in (name for name in names if name != settings.trading.venue):
+        options = VenueOptions(
+            account="public",
+            api_key="",
+            api_secret="",
+            passphrase="",
+            rest_url=gateway.consensus.urls.get(name, ""),
+            timeout_ms=gateway.timeout_ms,
+        )
+        found.append(venues.get(name).adapter(options))
+    return found

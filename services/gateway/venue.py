@@ -226,6 +226,29 @@ class Listener(Protocol):
         ...
 
 
+class PriceSource(Protocol):
+    """The public prices of one exchange, without an account."""
+
+    name: str
+    instruments: Mapping[str, Instrument]
+
+    async def open_public(self) -> None:
+        """Load the markets and nothing else.
+
+        Raises:
+            TransientError: the venue does not answer.
+        """
+        ...
+
+    async def prices(self, symbols: Sequence[str]) -> list[Tick]:
+        """Return the newest prices of some symbols."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
 class Venue(Protocol):
     """One account at one exchange."""
 

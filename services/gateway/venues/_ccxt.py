@@ -1,110 +1,118 @@
-"""The generic adapter over ccxt.pro: two clients an account, streams that come back, one error map. Venues subclass it.
+"""The generic adapter over ccxt.pro: two clients an account, the port's calls in ccxt's unified words, one error map.
 
-The `orders` client writes, the `data` client reads and listens; both share the markets, and neither has a limiter of
-its own for requests: the gateway's lanes decide. Whatever a venue does in its own way is a hook.
+Venues subclass it and hold only what differs. The `orders` client writes, the `data` client reads and listens; both
+share the markets, and neither has a limiter of its own for requests: the gateway's lanes decide.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, ClassVar
-
-import structlog
-from ccxt.base.errors import BaseError, NetworkError
+from typing import Any, ClassVar, Final
 
 from omega.domain import Bar, Instrument
-from omega.errors import ConfigError, CorruptData, OmegaError, Unresolved
+from omega.errors import ConfigError, OmegaError, Rejected, Unresolved
 from omega.resilience import retry_read
-from services.gateway.classify import raised, raised_read
+from services.gateway.capabilities import Resize, StopForm
+from services.gateway.classify import RefusalKind, raised, raised_read
 from services.gateway.venue import (
     Ack,
     Balance,
     FundingBill,
     Listener,
     OrderRequest,
+    PlanKind,
     PlanOrder,
     PlanRequest,
+    Status,
+    Tick,
     Trade,
     VenueOptions,
     VenueOrder,
     VenuePosition,
 )
-from services.gateway.venues._tap import HANDED, HOLD, Json, drop, tapped
+from services.gateway.venues import _unified as unified
+from services.gateway.venues._rows import Rows
+from services.gateway.venues._streams import WRONG
+from services.gateway.venues._tap import HANDED, Json, tapped
 
-Watch = Callable[[], Awaitable[object]]
+PAGE: Final = 100
+_GONE: Final = RefusalKind.GONE.value
+_FINISHED: Final = {Status.FILLED, Status.CANCELED, Status.REJECTED}
 
-_log = structlog.get_logger(__name__)
-_WRONG = (*(TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError), BaseError)
 
-
-class CcxtVenue(ABC):
+class CcxtVenue(Rows):
     """One account at one exchange, over an unmodified ccxt.pro."""
 
-    name: str = ""
     exchange_id: ClassVar[str] = ""
-    private_channels: ClassVar[frozenset[str]] = frozenset()
+    past: ClassVar[tuple[str, ...]] = ("fetch_canceled_and_closed_orders",)
+    """The calls of ccxt that list finished orders."""
+    plan_lists: ClassVar[tuple[Json, ...]] = ({"trigger": True},)
+    """The parameters of the lists of live trigger orders; stops and targets stand in the first."""
+    candle_page: ClassVar[int] = 1000
+    price_call: ClassVar[str] = "fetch_tickers"
+    """The call of ccxt that lists the newest prices."""
 
     def __init__(self, options: VenueOptions) -> None:
-        self.options = options
-        self.instruments: Mapping[str, Instrument] = {}
+        super().__init__(options)
         self._orders: Any = None
-        self._data: Any = None
-        self._listener: Listener | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._acked: set[str] = set()
-        self._open = False
-        self._last_push_s = 0.0
-        self._venue_ns = 0
 
     # hooks ----------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def config(self) -> Json:
-        """Return the constructor arguments of both clients."""
+    def urls(self) -> Json:
+        """Return ccxt's `urls.api` for `options.rest_url` and `ws_url`, empty where the venue's own are to be used."""
 
-    @abstractmethod
-    def read_instruments(self, markets: Mapping[str, Json]) -> dict[str, Instrument]:
-        """Return the instruments by farm symbol."""
+    def settings(self) -> Json:
+        """Return what the constructor gets beside keys and addresses."""
+        return {}
 
-    @abstractmethod
-    def public_url(self) -> str:
-        """Return the URL of the public socket."""
+    def sandbox(self, client: Any) -> None:
+        """Lead a client to the venue's paper hosts."""
+        client.set_sandbox_mode(True)
 
-    @abstractmethod
-    def private_url(self) -> str:
-        """Return the URL of the private socket."""
+    def tradable(self, market: Json) -> bool:
+        """Tell whether a market is a linear perpetual in the account's coin."""
+        coin = self.capabilities.coin
+        return bool(market.get("swap") and market.get("linear") and market.get("settle") == coin)
 
-    @abstractmethod
-    def watches(self) -> Mapping[str, tuple[str, Watch]]:
-        """Return every stream: name -> (socket, call)."""
+    async def hedged(self, symbol: str) -> bool:
+        """Tell whether the account holds long and short side by side."""
+        return bool((await self._data.fetch_position_mode(symbol))["hedged"])
 
-    @abstractmethod
-    def hear_public(self, message: Json, received_ns: int) -> None:
-        """Parse one data push of the public socket and tell the listener."""
+    def entry_params(self, request: OrderRequest) -> Json:
+        """Return ccxt's parameters of a market order."""
+        params: Json = {"clientOrderId": request.client_id}
+        if request.reduce_only:
+            params["reduceOnly"] = True
+        if request.stop is not None and self.capabilities.stops is StopForm.ATTACHED:
+            params["stopLoss"] = {"triggerPrice": str(request.stop)}
+        return params
 
-    @abstractmethod
-    def hear_private(self, message: Json, number: int) -> None:
-        """Parse one data push of the private socket and tell the listener."""
+    def plan_params(self, request: PlanRequest) -> Json:
+        """Return ccxt's parameters of a sized stop or target."""
+        key = "stopLossPrice" if request.kind is PlanKind.STOP else "takeProfitPrice"
+        return {"clientOrderId": request.client_id, "reduceOnly": True, key: str(request.trigger)}
 
-    async def prove(self) -> None:  # noqa: B027 - most venues have nothing to prove
-        """Make the first private calls: position mode and the like."""
+    async def amend(self, plan: PlanOrder, symbol: str, contracts: str, trigger: Decimal) -> Any:
+        """Change size and trigger of a resting trigger order in place."""
+        params, side = {"triggerPrice": str(trigger)}, plan.side.value
+        return await self._orders.edit_order(plan.order_id, symbol, "market", side, contracts, None, params)
+
+    async def find(self, symbol: str, name: str) -> Json | None:
+        """Return ccxt's order of a client id, None or a refusal of kind GONE when there is none."""
+        found: Json | None = await self._data.fetch_order("", symbol, {"clientOrderId": name})
+        return found
 
     # life -----------------------------------------------------------------------------------------------------------
 
     async def start(self, listener: Listener) -> None:
         """Load the markets, prove the credentials and begin to listen."""
         self._listener = listener
-        config = self.config()
-        self._data = tapped(self.exchange_id, config, self._ear)
-        self._orders = tapped(self.exchange_id, config, self._ear)
-        if self.options.sandbox:
-            for client in (self._data, self._orders):
-                client.set_sandbox_mode(True)
+        self._data, self._orders = self.make_client(), self.make_client()
         load = partial(self.read, "load the markets", self._data.load_markets)
         await retry_read(load, attempts=100, within_s=self.options.start_s)
         self._orders.set_markets_from_exchange(self._data)
@@ -114,9 +122,73 @@ class CcxtVenue(ABC):
             known = ", ".join(sorted(self.instruments)[:12])
             raise ConfigError(f"{self.name} has no {', '.join(missing)}; set gateway.symbols to some of {known}")
         await self.prove()
-        for stream, (socket, watch) in self.watches().items():
-            self._tasks.append(asyncio.create_task(self._keep(stream, socket, watch), name=f"watch:{stream}"))
-        self._tasks.append(asyncio.create_task(self._watchdog(), name="watchdog"))
+        self.listen()
+
+    async def open_public(self) -> None:
+        """Load the markets and nothing else: no keys, no sockets, for `prices` alone."""
+        self._data = self.make_client()
+        await self.read("load the markets", self._data.load_markets)
+        self.instruments = self.read_instruments(self._data.markets)
+
+    async def prices(self, symbols: Sequence[str]) -> list[Tick]:
+        """Return the newest public prices of some symbols, over REST."""
+        names = [self.unified(symbol) for symbol in symbols]
+        rows = await self.read("read the prices", lambda: getattr(self._data, self.price_call)(names))
+        found = []
+        for row in rows.values():
+            sides = [float(row[side]) for side in ("bid", "ask") if row.get(side)]
+            last = row.get("last") or (sum(sides) / len(sides) if sides else None)
+            tick = unified.tick({**row, "last": last}, self.farm(str(row["symbol"])), venue_ns=0)
+            found += [tick] if tick is not None else []
+        return found
+
+    def make_client(self) -> Any:
+        """Return a client of ccxt for this account."""
+        options = self.options
+        config: Json = {
+            "apiKey": options.api_key,
+            "secret": options.api_secret,
+            "password": options.passphrase,
+            "timeout": options.timeout_ms,
+            "timeout_on_exit": 10 if options.rest_url.startswith("http:") else 250,
+            "number": str,  # with Decimal ccxt loses what it reads twice, fees above all
+            "has": {"fetchCurrencies": False},
+            **self.settings(),
+        }
+        if options.rest_url or options.ws_url:
+            config["urls"] = {"api": self.urls()}
+        client = tapped(self.exchange_id, config, self)
+        if options.sandbox:
+            self.sandbox(client)
+        return client
+
+    def read_instruments(self, markets: Mapping[str, Json]) -> dict[str, Instrument]:
+        """Return the instruments by farm symbol."""
+        found: dict[str, Instrument] = {}
+        for market in markets.values():
+            if self.tradable(market):
+                item = self.to_instrument(market)
+                found[str(item.symbol)] = item
+                self._coins[str(item.symbol)] = unified.coins_of(market)
+                self._symbols[market["id"]] = self._symbols[market["symbol"]] = str(item.symbol)
+        return found
+
+    async def prove(self) -> None:
+        """Read the account's position mode and insist on one-way.
+
+        Raises:
+            ConfigError: the account is in hedge mode and cannot be switched.
+        """
+        symbol = self.unified(self.options.symbols[0] if self.options.symbols else next(iter(self.instruments)))
+        if not await self.read("read the position mode", lambda: self.hedged(symbol)):
+            return
+        try:
+            await self._orders.set_position_mode(hedged=False, symbol=symbol)
+        except WRONG as error:
+            raise ConfigError(
+                f"{self.name}/{self.options.account} is in hedge mode and refuses one-way mode; close its "
+                f"positions and orders, then start again ({error})"
+            ) from error
 
     async def close(self) -> None:
         """Close every connection."""
@@ -126,23 +198,6 @@ class CcxtVenue(ABC):
         self._tasks.clear()
         clients = [client for client in (self._data, self._orders) if client is not None]
         await asyncio.gather(*(client.close() for client in clients))
-
-    def connected(self) -> bool:
-        """Tell whether the private socket is subscribed."""
-        return self._open
-
-    def silence_s(self) -> float:
-        """Return the age in seconds of the last public push."""
-        return time.monotonic() - self._last_push_s if self._last_push_s else float("inf")
-
-    def venue_ns(self) -> int:
-        """Return the newest time that the venue has told."""
-        return self._venue_ns
-
-    @property
-    def malformed(self) -> int:
-        """How many frames could not be parsed."""
-        return int(self._data.counts.malformed) if self._data is not None else 0
 
     @property
     def clients(self) -> tuple[Any, Any]:
@@ -170,223 +225,179 @@ class CcxtVenue(ABC):
             return await call()
         except OmegaError:
             raise
-        except _WRONG as error:
-            raise raised_read(error, f"{self.name}: cannot {doing}") from error
+        except WRONG as error:
+            raise raised_read(error, f"{self.name}: cannot {doing}", self.refusals) from error
 
     async def write(
         self,
         doing: str,
-        client_id: str,
+        name: str,
         call: Callable[[], Awaitable[Any]],
         handed: Callable[[int], None] | None = None,
     ) -> Ack:
-        """Make a write once and translate what comes; an answer without an id is unresolved."""
+        """Make a write once and translate what comes.
+
+        An answer without an id, or one that calls itself rejected without a code, proves nothing: unresolved.
+        """
         token = HANDED.set(handed)
         try:
             answer = await call()
-        except _WRONG as error:
-            raise raised(error, f"{self.name}: {doing} {client_id}") from error
+        except WRONG as error:
+            raise raised(error, f"{self.name}: {doing} {name}", self.refusals) from error
         finally:
             HANDED.reset(token)
         order_id = answer.get("id") if isinstance(answer, dict) else None
-        if not order_id:
-            raise Unresolved(
-                f"{self.name}: {doing} {client_id} was answered without an order id; it is being looked up"
-            )
-        return Ack(str(order_id), client_id)
+        if not order_id or answer.get("status") == "rejected":
+            raise Unresolved(f"{self.name}: {doing} {name} was answered without an order id; it is being looked up")
+        return Ack(str(order_id), name)
 
-    # streams --------------------------------------------------------------------------------------------------------
+    # writes ---------------------------------------------------------------------------------------------------------
 
-    def _ear(self, url: str, message: Json, number: int) -> None:
-        if url == self.private_url():
-            self._hear_private(message, number)
-        elif number:
-            self._last_push_s = time.monotonic()
-            self._note_time(message)
-            self.hear_public(message, time.time_ns())
+    async def place(self, request: OrderRequest) -> Ack:
+        """Send one market order once; where the venue attaches stops, its stop rides on it."""
+        symbol, params = self.unified(request.symbol), self.entry_params(request)
+        side, amount = request.side.value, self.contracts(request.symbol, request.size)
+        send = partial(self._orders.create_order, symbol, "market", side, amount, None, params)
+        return await self.write("order", request.client_id, send, request.handed)
 
-    def _hear_private(self, message: Json, number: int) -> None:
-        if number:
-            self._note_time(message)
-            self.hear_private(message, number)
-        elif message.get("event") == "subscribe":
-            self._acked.add(str((message.get("arg") or {}).get("channel", "")))
-            if not self._open and self._acked >= self.private_channels:
-                self._open = True
-                _log.info("private.opened", venue=self.name, account=self.options.account)
-                self.listener.on_private_open()
+    async def place_plan(self, request: PlanRequest) -> Ack:
+        """Send one sized, reduce-only stop or target once."""
+        symbol, params = self.unified(request.symbol), self.plan_params(request)
+        side, amount = request.side.value, self.contracts(request.symbol, request.size)
+        send = partial(self._orders.create_order, symbol, "market", side, amount, None, params)
+        return await self.write("stop", request.client_id, send)
 
-    def _note_time(self, message: Json) -> None:
-        ts = message.get("ts")
-        if ts is not None:
-            self._venue_ns = max(self._venue_ns, int(ts) * 1_000_000)
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting trigger order, in place; Rejected where the venue cannot."""
+        if self.capabilities.resize is Resize.REPLACE:
+            raise Rejected(f"{self.name} does not change trigger orders in place", kind=RefusalKind.MODE.value)
+        symbol, amount = self.unified(plan.symbol), self.contracts(plan.symbol, size)
+        await self.write("resize", plan.order_id, lambda: self.amend(plan, symbol, amount, trigger or plan.trigger))
 
-    @property
-    def listener(self) -> Listener:
-        """Who hears this venue."""
-        if self._listener is None:
-            raise ConfigError(f"{self.name} is not started; call start first")
-        return self._listener
+    async def cancel_plan(self, plan: PlanOrder) -> bool:
+        """Cancel a trigger order."""
+        return await self._cancel(plan.symbol, plan.order_id, {"trigger": True})
 
-    async def _keep(self, stream: str, socket: str, watch: Watch) -> None:
-        """Subscribe, then hold until the socket fails, and again: ccxt never comes back by itself."""
-        url = self.private_url() if socket == "private" else self.public_url()
-        attempt = 0
-        while True:
-            try:
-                await watch()
-                attempt = 0
-                await self._data.client(url).future(f"{HOLD}{stream}")
-            except asyncio.CancelledError:
-                if asyncio.current_task() in self._cancelled():
-                    raise
-            except _WRONG as error:
-                self._lost(socket, url, stream, error)
-            delay = self.options.redial_s[min(attempt, len(self.options.redial_s) - 1)]
-            attempt += 1
-            await asyncio.sleep(delay)
+    async def cancel(self, symbol: str, *, order_id: str = "", client_id: str = "") -> bool:
+        """Cancel a resting order."""
+        return await self._cancel(symbol, order_id, {} if order_id else {"clientOrderId": client_id})
 
-    def _cancelled(self) -> list[asyncio.Task[None] | None]:
-        """Tell a task that is being cancelled from a future that ccxt cancelled under it."""
-        task = asyncio.current_task()
-        return [task] if task is not None and task.cancelling() else []
+    async def _cancel(self, symbol: str, order_id: str | None, params: Json) -> bool:
+        market, name = self.unified(symbol), order_id or str(next(iter(params.values()), ""))
+        try:
+            await self.write("cancel", name, lambda: self._orders.cancel_order(order_id, market, params))
+        except Rejected as error:
+            if error.kind != _GONE:
+                raise
+            return False
+        return True
 
-    def _lost(self, socket: str, url: str, stream: str, error: BaseException) -> None:
-        """Forget what a failed socket has told, and close one that a refused subscription has poisoned."""
-        if not isinstance(error, NetworkError):
-            _log.warning("stream.refused", venue=self.name, stream=stream, error=str(error)[:200])
-            drop(self._data, url, f"{stream} was refused; the socket is opened anew")
-        if socket == "public":
-            self._data.orderbooks.clear()
-            self.listener.on_lost("public", f"{stream}: {error}")
-            return
-        self._acked.clear()
-        if self._open:
-            self._open = False
-            _log.warning("private.lost", venue=self.name, account=self.options.account, error=str(error)[:200])
-            self.listener.on_lost("private", f"{stream}: {error}")
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """Set the leverage of one symbol, when it differs."""
+        market = self.unified(symbol)
+        now = await self.read("read the leverage", lambda: self._data.fetch_leverage(market))
+        if int(now["longLeverage"] or 0) != leverage:
+            await self.read("set the leverage", lambda: self._orders.set_leverage(leverage, market))
 
-    async def _watchdog(self) -> None:
-        """Close a socket that has said nothing, not even pong, and both once a day."""
-        started = time.monotonic()
-        while True:
-            await asyncio.sleep(min(5.0, self.options.silent_s / 4))
-            now = time.monotonic()
-            for url in (self.public_url(), self.private_url()):
-                last = self._data.counts.last_s.get(url, now)
-                if now - last > self.options.silent_s:
-                    _log.warning("socket.silent", venue=self.name, url=url, silent_s=round(now - last, 1))
-                    self._data.counts.last_s[url] = now
-                    drop(self._data, url, "the socket was silent; it is opened anew")
-            if now - started > self.options.recycle_s:
-                started = now
-                self.recycle()
+    # reads ----------------------------------------------------------------------------------------------------------
 
-    def recycle(self) -> None:
-        """Open both sockets anew and let ccxt's caches go."""
-        _log.info("session.recycled", venue=self.name, account=self.options.account)
-        for url in (self.public_url(), self.private_url()):
-            drop(self._data, url, "the session is renewed once a day")
-        self._data.ohlcvs, self._data.tickers, self._data.bidsasks = {}, {}, {}
-        self._data.orders = self._data.triggerOrders = self._data.myTrades = self._data.positions = None
+    async def order(self, symbol: str, client_id: str) -> VenueOrder | None:
+        """Return the order of a client id, None when the venue knows none."""
+        market = self.unified(symbol)
+        try:
+            found = await self.read(f"find {client_id}", lambda: self.find(market, client_id))
+        except Rejected as error:
+            if error.kind != _GONE:
+                raise
+            return None
+        return self.to_order(found) if found and found.get("id") else None
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Return the resting orders."""
+        rows = await self.read("list the open orders", lambda: self._data.fetch_open_orders(None, None, PAGE))
+        return [self.to_order(row) for row in rows if not self.is_plan(row)]
+
+    async def past_orders(self, symbol: str) -> list[VenueOrder]:
+        """Return the newest finished orders of one symbol."""
+        rows = [row for row in await self._past(symbol, {}) if not self.is_plan(row)]
+        return [order for order in map(self.to_order, rows) if order.status in _FINISHED]
+
+    async def plans(self, *, every: bool = True) -> list[PlanOrder]:
+        """Return the live stops and targets; with `every` the other trigger orders too."""
+        kinds = self.plan_lists if every else self.plan_lists[:1]
+        lists = await asyncio.gather(*(self._live_plans(params) for params in kinds))
+        return [plan for rows in lists for plan in rows]
+
+    async def past_plans(self, symbol: str) -> list[PlanOrder]:
+        """Return the newest stops and targets of one symbol that have ended."""
+        rows = await self._past(symbol, {"trigger": True, **self.plan_lists[0]})
+        return [plan for plan in map(self.to_plan, filter(self.is_plan, rows)) if not plan.live]
+
+    async def _past(self, symbol: str, params: Json) -> list[Json]:
+        market = self.unified(symbol)
+        calls = [partial(getattr(self._data, name), market, None, PAGE, dict(params)) for name in self.past]
+        lists = await asyncio.gather(*(self.read("list past orders", call) for call in calls))
+        return [row for rows in lists for row in rows]
+
+    async def _live_plans(self, params: Json) -> list[PlanOrder]:
+        fetch = partial(self._data.fetch_open_orders, None, None, PAGE, dict(params))
+        rows = await self.read("list the trigger orders", fetch)
+        return [self.to_plan(row) for row in rows if self.is_plan(row)]
+
+    async def trades(self, symbol: str, *, since_ns: int = 0) -> list[Trade]:
+        """Return the account's executions in one symbol, oldest first."""
+        market, since = self.unified(symbol), since_ns // unified.MS or None
+        rows = await self.read("list the fills", lambda: self._data.fetch_my_trades(market, since, PAGE))
+        return in_order(trade for trade in map(self.to_trade, rows) if trade.ts_ns >= since_ns)
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return the open positions."""
+        rows = await self.read("list the positions", self._data.fetch_positions)
+        found = [position for position in map(self.to_position, rows) if position.size]
+        self._held = {position.symbol: position for position in found}
+        return found
+
+    async def balance(self) -> Balance:
+        """Return the account's money."""
+        return self.to_balance(await self.read("read the balance", self._data.fetch_balance))
+
+    async def funding(self, symbol: str) -> list[FundingBill]:
+        """Return the newest funding payments of one symbol, oldest first."""
+        market = self.unified(symbol)
+        rows = await self.read("list the funding", lambda: self._data.fetch_funding_history(market, None, PAGE))
+        return sorted(map(self.to_bill, rows), key=lambda item: (item.ts_ns, item.funding_id))
+
+    async def candles(self, symbol: str, timeframe: str, *, limit: int, since_ns: int = 0) -> list[Bar]:
+        """Return the newest `limit` rows, or those from `since_ns` on; oldest first."""
+        market, since, page = self.unified(symbol), since_ns // unified.MS or None, self.candle_page
+        coins, doing = self.coins(symbol), f"read the candles of {symbol}"
+        rows = await self.read(doing, lambda: self._data.fetch_ohlcv(market, timeframe, since, min(limit, page)))
+        found = {int(row[0]): row for row in rows}
+        while since is None and len(found) < limit:
+            until = min(found, default=0)
+            fetch = partial(self._data.fetch_ohlcv, market, timeframe, None, page, {"until": until - 1})
+            fresh = {int(row[0]): row for row in await self.read(doing, fetch) if int(row[0]) < until}
+            if not fresh:
+                break
+            found.update(fresh)
+        newest = sorted(found)[-limit if since is None else 0 :]
+        return [unified.bar(found[ts], coins) for ts in newest]
 
     async def book(self, symbol: str, *, depth: int = 5, within_s: float = 10.0) -> Json:
-        """Return the next order book of a symbol, never a crossed one.
+        """Return the next order book of a symbol, never a crossed one; sizes are the venue's own.
 
         Raises:
             CorruptData: it is crossed; the cached book and its socket are dropped, ask again.
             TransientError: the socket failed or nothing came in time.
         """
-        unified = self.unified(symbol)
-        try:
-            async with asyncio.timeout(within_s):
-                book = await self._data.watch_order_book(unified, depth)
-        except (*_WRONG, TimeoutError) as error:
-            self._data.orderbooks.pop(unified, None)
-            raise raised_read(error, f"{self.name}: cannot watch the book of {symbol}") from error
-        if book["bids"] and book["asks"] and book["bids"][0][0] >= book["asks"][0][0]:
-            self._data.orderbooks.pop(unified, None)
-            drop(self._data, self.public_url(), "a crossed book came; the socket is opened anew")
-            raise CorruptData(f"{self.name}: the book of {symbol} is crossed; it was dropped, watch it again")
-        return {"bids": list(book["bids"]), "asks": list(book["asks"]), "timestamp": book["timestamp"]}
-
-    def unified(self, symbol: str) -> str:
-        """Return ccxt's symbol of a farm symbol.
-
-        Raises:
-            ConfigError: the venue does not have it.
-        """
-        instrument = self.instruments.get(symbol)
-        if instrument is None:
-            raise ConfigError(f"{self.name} has no {symbol}; known are {', '.join(sorted(self.instruments)[:12])}")
-        return instrument.venue_symbol
-
-    # the rest of the port is the venue's ------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def place(self, request: OrderRequest) -> Ack:
-        """Send one market order once."""
-
-    @abstractmethod
-    async def place_plan(self, request: PlanRequest) -> Ack:
-        """Send one trigger order once."""
-
-    @abstractmethod
-    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
-        """Change size and trigger of a resting trigger order, in place; Rejected where the venue cannot."""
-
-    @abstractmethod
-    async def cancel_plan(self, plan: PlanOrder) -> bool:
-        """Cancel a trigger order."""
-
-    @abstractmethod
-    async def cancel(self, symbol: str, *, order_id: str = "", client_id: str = "") -> bool:
-        """Cancel a resting order."""
-
-    @abstractmethod
-    async def order(self, symbol: str, client_id: str) -> VenueOrder | None:
-        """Return the order of a client id."""
-
-    @abstractmethod
-    async def open_orders(self) -> list[VenueOrder]:
-        """Return the resting orders."""
-
-    @abstractmethod
-    async def past_orders(self, symbol: str) -> list[VenueOrder]:
-        """Return the newest finished orders."""
-
-    @abstractmethod
-    async def plans(self, *, every: bool = True) -> list[PlanOrder]:
-        """Return the live trigger orders."""
-
-    @abstractmethod
-    async def past_plans(self, symbol: str) -> list[PlanOrder]:
-        """Return the newest trigger orders that have ended."""
-
-    @abstractmethod
-    async def trades(self, symbol: str, *, since_ns: int = 0) -> list[Trade]:
-        """Return the account's executions."""
-
-    @abstractmethod
-    async def positions(self) -> list[VenuePosition]:
-        """Return the open positions."""
-
-    @abstractmethod
-    async def balance(self) -> Balance:
-        """Return the account's money."""
-
-    @abstractmethod
-    async def funding(self, symbol: str) -> list[FundingBill]:
-        """Return the newest funding payments."""
-
-    @abstractmethod
-    async def candles(self, symbol: str, timeframe: str, *, limit: int, since_ns: int = 0) -> list[Bar]:
-        """Return candles, oldest first."""
-
-    @abstractmethod
-    async def set_leverage(self, symbol: str, leverage: int) -> None:
-        """Set the leverage of one symbol."""
+        return await self.watched_book(symbol, self.unified(symbol), depth, within_s)
 
     @abstractmethod
     async def may_withdraw(self) -> bool:
         """Tell whether the key could move money off the account."""
+
+
+def in_order(trades: Any) -> list[Trade]:
+    """Return executions, oldest first, each once."""
+    found = {trade.trade_id: trade for trade in trades}
+    return sorted(found.values(), key=lambda item: (item.ts_ns, len(item.trade_id), item.trade_id))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from ccxt.base.errors import BaseError, NetworkError
@@ -27,8 +27,29 @@ HOLD = "hold:"
 UNPARSABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, BaseError)
 """What reading a malformed push can raise."""
 
-Ear = Callable[[str, Json, int], None]
-"""Called with (socket's URL, message, number of the data push on this socket; 0 for an acknowledgement)."""
+WATCHED: ContextVar[list[str] | None] = ContextVar("watched", default=None)
+"""Set it to a list around a watch: it gets the URLs of the sockets that the watch uses, the last being its own."""
+
+
+class Ear(Protocol):
+    """Who hears the sockets of a client."""
+
+    def channel(self, message: Json) -> str:
+        """Return the channel of a data push, empty for everything else."""
+        ...
+
+    def private(self, channel: str) -> bool:
+        """Tell whether a channel tells of the account."""
+        ...
+
+    def heard(self, url: str, message: Json, number: int) -> None:
+        """Take a message; `number` counts the pushes of its kind (public, private) on this socket, 0 for no push."""
+        ...
+
+    def connected_to(self, url: str) -> None:
+        """Take note that a socket is open."""
+        ...
+
 
 _log = structlog.get_logger(__name__)
 
@@ -37,12 +58,12 @@ class Counts:
     """What a client's sockets have seen: pushes, the last message, malformed frames."""
 
     def __init__(self) -> None:
-        self.frames: dict[str, int] = {}
+        self.frames: dict[tuple[str, bool], int] = {}
         self.last_s: dict[str, float] = {}
         self.malformed = 0
 
 
-def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:
+def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a small class over a base that is found
     """Return a ccxt.pro client of an exchange whose messages also go to `ear`; its counts hang at `counts`.
 
     Raises:
@@ -58,7 +79,7 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:
             fresh = url not in self.clients
             client = super().client(url)
             if fresh:
-                counts.frames[url] = 0
+                counts.frames[url, True] = counts.frames[url, False] = 0
                 _guard(client, counts)
             return client
 
@@ -66,12 +87,25 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:
             if not isinstance(message, dict):
                 super().handle_message(client, message)
                 return
-            number = 0
-            if "data" in message and "arg" in message:
-                number = counts.frames[client.url] = counts.frames.get(client.url, 0) + 1
-            if not number or _awaited(client, message):
+            number, channel = 0, ear.channel(message)
+            if channel:
+                kind = (client.url, ear.private(channel))
+                number = counts.frames[kind] = counts.frames.get(kind, 0) + 1
+            if not number or _awaited(client, channel):
                 super().handle_message(client, message)
-            ear(client.url, message, number)
+            ear.heard(client.url, message, number)
+
+        def on_connected(self, client: Any, message: Any = None) -> None:
+            super().on_connected(client, message)
+            ear.connected_to(client.url)
+
+        def watch(self, url: str, *args: Any, **more: Any) -> Any:
+            _note(url)
+            return super().watch(url, *args, **more)
+
+        def watch_multiple(self, url: str, *args: Any, **more: Any) -> Any:
+            _note(url)
+            return super().watch_multiple(url, *args, **more)
 
         async def throttle(self, *_: Any, **__: Any) -> None:
             """Wait for nothing: the gateway's lanes have given the turn. Socket messages keep ccxt's own pace."""
@@ -98,12 +132,18 @@ def drop(exchange: Any, url: str, reason: str) -> None:
     exchange.asyncio_loop.create_task(client.aiohttp_close())
 
 
-def _awaited(client: Any, message: Json) -> bool:
+def _note(url: str) -> None:
+    watched = WATCHED.get()
+    if watched is not None:
+        watched.append(url)
+
+
+def _awaited(client: Any, channel: str) -> bool:
     """Tell whether ccxt must read a data push: somebody awaits its watch, or it is a change to a book that ccxt keeps.
 
     Everything else would fill caches that nobody reads, at several times the cost of our own reading.
     """
-    if "books" in str(message["arg"].get("channel", "")):
+    if "book" in channel.lower() or "depth" in channel.lower():
         return True
     return any(not (name.startswith(HOLD) or future.done()) for name, future in client.futures.items())
 

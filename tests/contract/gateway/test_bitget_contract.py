@@ -23,6 +23,7 @@ class BitgetDesk:
     """One adapter at one simulator in lock-step; it listens too."""
 
     symbol = "BTC-USDT.P"
+    tells_leverage = True
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -12,6 +12,7 @@ import pytest
 
 from omega.errors import ConfigError, Rejected, TransientError, Unresolved
 from services.gateway.classify import RefusalKind, SendOutcome, classify, code_of, raised, raised_read
+from services.gateway.venues.bitget import REFUSALS
 
 SHARED = Path(os.environ.get("OMEGA_SHARED_DATA") or Path(__file__).parents[4] / "shared" / "data")
 CASES = SHARED / "bitget" / "error_cases.json"
@@ -34,7 +35,7 @@ async def test_classify_measured_answer_gives_the_stored_kind(row: dict[str, obj
     body = row["body"] if isinstance(row["body"], str) else json.dumps(row["body"])
     error = getattr(ccxt_async, str(row["exception"]))(f"bitget {body}")
 
-    verdict = classify(error)
+    verdict = classify(error, REFUSALS)
 
     assert verdict.kind == row["kind"]
     assert (verdict.outcome is SendOutcome.UNRESOLVED) == (row["kind"] in DOUBTFUL)
@@ -42,7 +43,7 @@ async def test_classify_measured_answer_gives_the_stored_kind(row: dict[str, obj
 
 @pytest.mark.req("2.17")
 def test_classify_unknown_code_is_unresolved_never_rejected() -> None:
-    verdict = classify(ccxt_async.ExchangeError('bitget {"code":"99999","msg":"new"}'))
+    verdict = classify(ccxt_async.ExchangeError('bitget {"code":"99999","msg":"new"}'), REFUSALS)
 
     assert (verdict.kind, verdict.outcome, verdict.code) == (RefusalKind.UNKNOWN, SendOutcome.UNRESOLVED, "99999")
 
@@ -51,14 +52,14 @@ def test_classify_unknown_code_is_unresolved_never_rejected() -> None:
     "error", [TimeoutError(), aiohttp.ClientOSError("reset"), ccxt_async.BaseError("?"), ValueError("garbage")]
 )
 def test_classify_error_without_code_is_unresolved(error: Exception) -> None:
-    assert classify(error).outcome is SendOutcome.UNRESOLVED
+    assert classify(error, REFUSALS).outcome is SendOutcome.UNRESOLVED
 
 
 @pytest.mark.parametrize(
     "text", ["", "bitget", "bitget {broken", "bitget []", 'bitget {"code":null}', "<html>{}</html>"]
 )
 def test_code_of_text_without_a_code_is_empty(text: str) -> None:
-    assert code_of(text) == ""
+    assert code_of(text, REFUSALS) == ""
 
 
 def test_raised_write_follows_the_proof_and_read_may_be_repeated() -> None:
@@ -66,10 +67,10 @@ def test_raised_write_follows_the_proof_and_read_may_be_repeated() -> None:
     rights = ccxt_async.PermissionDenied('bitget {"code":"40014","msg":"x"}')
     late = ccxt_async.RequestTimeout("bitget POST")
 
-    refused, unknown = raised(funds, "place"), raised(late, "place")
+    refused, unknown = raised(funds, "place", REFUSALS), raised(late, "place", REFUSALS)
 
     assert isinstance(refused, Rejected)
     assert (refused.code, refused.kind) == ("40762", "FUNDS")
     assert isinstance(unknown, Unresolved)
-    assert isinstance(raised_read(late, "read"), TransientError)
-    assert isinstance(raised_read(rights, "read"), ConfigError)
+    assert isinstance(raised_read(late, "read", REFUSALS), TransientError)
+    assert isinstance(raised_read(rights, "read", REFUSALS), ConfigError)

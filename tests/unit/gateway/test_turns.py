@@ -10,6 +10,7 @@ from omega.resilience import Lane
 from omega.telemetry import Metrics
 from services.gateway.classify import Throttled, raised_read
 from services.gateway.turns import Turns
+from services.gateway.venues.bitget import REFUSALS
 
 
 class RateLimitExceeded(Exception):  # noqa: N818 - ccxt's name
@@ -50,7 +51,7 @@ async def test_retry_after_is_obeyed(turns: Turns) -> None:
 
 
 async def test_read_that_is_throttled_pauses_too(turns: Turns) -> None:
-    error = raised_read(RateLimitExceeded("slow down"), "read the balance")
+    error = raised_read(RateLimitExceeded("slow down"), "read the balance", REFUSALS)
     assert isinstance(error, Throttled)
     with pytest.raises(TransientError):
         async with turns.read():
