@@ -187,6 +187,7 @@ def _sweep(workers: int) -> dict[str, Any]:
                 f"bench-{number}", f"sqlite:///{folder}/s.db", job, space, "grid", 0, 0, goals_of(["sharpe"]),
                 workers=workers,
             )  # fmt: skip
+            gc.collect()  # what the last one held is no part of this one
             reports.append(sweep(plan, market))
     best = max(reports, key=lambda report: report.per_second)
     return {
@@ -359,8 +360,9 @@ def main() -> None:
         from omega.backtest.sweep.worker import memory_mb, peak_rss_mb
 
         given = () if options.count is None else (options.count,)
+        found = JOBS[options.job](*given)
         memory = {"peak_rss_mb": round(peak_rss_mb(), 1), "of_libraries_mb": round(memory_mb("RssFile"), 1)}
-        print(json.dumps(JOBS[options.job](*given) | memory))
+        print(json.dumps(found | memory))
         return
     if options.growth:
         grown = growth()
