@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel")
+PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -29,6 +29,7 @@ AIMS = {
     "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms",
     "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat over a day",
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
+    "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
@@ -138,11 +139,26 @@ def kernel() -> dict[str, Any]:
     return dict(measure())
 
 
+def growth() -> dict[str, Any]:
+    """Run one pass over more and more bars and symbols, each in a process of its own."""
+    from kernel import growth as measured
+
+    return dict(measured())
+
+
 def peers() -> dict[str, Any]:
     """Run the peers and ours around each of them, on the same bars."""
     from compare import compare
 
     return dict(compare())
+
+
+def _shown(part: str, found: Any) -> str:
+    if part == "growth":
+        from kernel import table
+
+        return str(table(found))
+    return json.dumps(found, indent=2)
 
 
 def main() -> None:
@@ -166,10 +182,11 @@ def main() -> None:
             "bus": bus,
             "gate": gate,
             "kernel": kernel,
+            "growth": growth,
             "peers": peers,
         }[part]()
         if not options.json:
-            print(f"\n{part}  ({AIMS[part]})\n{json.dumps(found[part], indent=2)}", flush=True)
+            print(f"\n{part}  ({AIMS[part]})\n{_shown(part, found[part])}", flush=True)
     if options.json:
         print(json.dumps(found, indent=2))
 

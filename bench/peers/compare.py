@@ -13,7 +13,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,12 @@ PEERS = (
         repeats=0,
     ),
 )  # fmt: skip
+
+NOT_RUN = {
+    "freqtrade": "not measured: 2026.9 did not install within ten minutes where it was tried; and its Backtesting asks "
+    "the exchange for markets, fees and leverage tiers before the first bar, so without a network it does not start",
+}
+"""Peers that are named and not run, each with its reason."""
 
 
 def environment(peer: Peer) -> tuple[Path | None, str]:
@@ -98,20 +103,19 @@ def _theirs(python: Path, peer: Peer, columns: Path) -> dict[str, Any]:
 
 def compare(names: tuple[str, ...] = (), rounds: int = 2) -> dict[str, Any]:
     """Run the peers, ours around each of them, and return figures and ratios by peer and job."""
-    import numpy as np
     from kernel import alone
 
-    from data import YEAR, bars, source
+    from data import YEAR, kept, source
 
     chosen = [peer for peer in PEERS if not names or peer.name in names]
-    found: dict[str, Any] = {"data": source()[1], "bars": YEAR, "load": os.getloadavg()[0], "peers": {}}
-    made = bars()
-    with tempfile.TemporaryDirectory() as folder:
-        columns = Path(folder) / "columns.npz"
-        np.savez(
-            columns, ts=made.ts // 1_000_000, open=made.open, high=made.high, low=made.low, close=made.close,
-            volume=made.volume,
-        )  # fmt: skip
+    found: dict[str, Any] = {
+        "data": source()[1],
+        "bars": YEAR,
+        "load": os.getloadavg()[0],
+        "peers": {},
+        "not run": NOT_RUN,
+    }
+    with kept() as columns:
         for peer in chosen:
             print(f"  {peer.name} ...", file=sys.stderr, flush=True)
             python, why = environment(peer)

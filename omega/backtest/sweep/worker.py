@@ -83,12 +83,17 @@ def peak_rss_mb() -> float:
 
     On Linux from the process itself: the usual call counts what the parent held when it started this one.
     """
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+    return memory_mb("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def memory_mb(kind: str) -> float:
+    """Return one of the figures that Linux keeps of this process's memory, in megabytes; elsewhere 0.0."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(kind + ":"):
                 return int(line.split()[1]) / 1024
-    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return 0.0
 
 
 def receive(pipe: socket.socket) -> Any:

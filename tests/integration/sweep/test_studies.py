@@ -249,12 +249,12 @@ def test_interrupted_sweep_loses_no_finished_trial(
 ) -> None:
     """The command is cut off in the middle; what was finished stays, what is left is made by --resume's second run."""
     process = _cli(sqlite, tmp_path)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while _counted(sqlite) < 48 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     before = _counted(sqlite)
     os.killpg(process.pid, blow) if blow is signal.SIGINT else process.send_signal(blow)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
 
     after = _counted(sqlite)
 
