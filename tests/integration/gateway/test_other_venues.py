@@ -123,6 +123,7 @@ async def test_position_is_stopped_at_the_venue_and_its_stop_goes_with_it(gatewa
     books, keeper = gateway.service.account.books, gateway.service.keeper
     await gateway.until(lambda: books.book("alpha", gateway.symbol).size == gateway.size, "the fill")
     await gateway.until(lambda: keeper.stop_of("alpha", gateway.symbol)[0] == gateway.size, "the stop")
+    await gateway.until(lambda: keeper.idle and len(gateway.stops()) == 1, "one stop, and no second that stays")
 
     [stop] = gateway.stops()
     coins = gateway.server.book.coins
