@@ -4,7 +4,8 @@ from omega.chaos.faults import FAULTS, Fault, Kind
 from omega.chaos.guards import GUARDS
 from omega.chaos.lab import LabOptions, run_seed
 from omega.chaos.scenarios import SCENARIOS, Scenario
-from omega.chaos.verify import Truth, Violation, verify
+from omega.chaos.truth import Truth
+from omega.chaos.verify import Violation, verify
 
 __all__ = [
     "FAULTS",

@@ -64,7 +64,7 @@ async def do(lab: Bench, fault: Fault) -> None:
     await ACTS[fault.kind](lab, fault)
 
 
-# processes --------------------------------------------------------------------------------------------------------------
+# processes ---------------------------------------------------------------------------------------------------------
 
 
 def _send(pid: int, number: signal.Signals) -> None:
@@ -177,7 +177,7 @@ async def _two_writers(lab: Bench, fault: Fault) -> None:
             await twin.process.wait()
 
 
-# the bus ----------------------------------------------------------------------------------------------------------------
+# the bus -----------------------------------------------------------------------------------------------------------
 
 
 async def _redis_kill(lab: Bench, _fault: Fault) -> None:
@@ -231,7 +231,7 @@ async def _doubled_intent(lab: Bench, _fault: Fault) -> None:
     await exchange_line(lab.farm.redis_port, pack("EVAL", _COPY, len(lanes), *lanes), within_s=5)
 
 
-# the venue --------------------------------------------------------------------------------------------------------------
+# the venue ---------------------------------------------------------------------------------------------------------
 
 
 async def _hit(lab: Bench, **fault: Any) -> None:
@@ -384,7 +384,7 @@ def _position_mishap(name: str) -> Act:
     return act
 
 
-# the machine ------------------------------------------------------------------------------------------------------------
+# the machine -------------------------------------------------------------------------------------------------------
 
 
 async def _disk_full(lab: Bench, fault: Fault) -> None:

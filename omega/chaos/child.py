@@ -140,7 +140,7 @@ def main() -> None:
         take_out = GUARDS[name].patches.get(kind)
         if take_out is not None:
             take_out()
-            print(f"chaos: {kind} runs without {name}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"chaos: {kind} runs without {name}\n")
     Points(Path(os.environ[HOME]), os.environ[NAME]).hook(service)
     sys.argv = [service]
     runpy.run_module(service, run_name="__main__", alter_sys=True)

@@ -2,9 +2,10 @@
 
 A kill -9 leaves the page cache, so it proves nothing about syncing. Here every connection of the journal notes, after
 each commit, how much of its write-ahead log is synced: all of it when the connection runs with `synchronous` FULL or
-EXTRA (SQLite then syncs the log inside every commit), otherwise what the kernel writes back by itself, which is all that
-is older than five seconds. A power cut kills the process and cuts the log back to that mark; SQLite itself then recovers what is whole, as it would from the real disk. Between two checkpoints
-the log only grows, so its length is enough; a lab run is too short for a checkpoint.
+EXTRA (SQLite then syncs the log inside every commit), otherwise what the kernel writes back by itself, which is all
+that is older than five seconds. A power cut kills the process and cuts the log back to that mark; SQLite itself then
+recovers what is whole, as it would from the real disk. Between two checkpoints the log only grows, so its length is
+enough; a lab run is too short for a checkpoint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One seed of the lab: start the farm, do the faults one after the other, let it heal, and judge. Run by `omega chaos`."""
+"""One seed of the lab: start the farm, do the faults one by one, let it heal, judge. Run by `omega chaos`."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ class Lab:
     async def recover(self, kind: str) -> bool:
         """Wait until the farm is whole again, note how long that took, and release the halts that it latched."""
         began = time.monotonic()
+        self.market.slow = True
         why = await self._whole(began + RECOVERY_S)
+        self.market.slow = False
         took = time.monotonic() - began
         self.recovery_s.setdefault(kind, []).append(took)
         if why:

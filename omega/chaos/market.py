@@ -1,4 +1,4 @@
-"""Moves the recorded market under the farm, bar by bar, whatever is broken: faults are keyed to bars, not to seconds."""
+"""Moves the recorded market under the farm, bar by bar, whatever is broken: faults are keyed to bars, not seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from omega.errors import EnvironmentFault, TransientError
 
 _PATIENCE_S = 1.0
 """How long a bar waits for the bots that live."""
+_PACE_S, _SLOW_S = 0.02, 0.3
 _CALL_S = 4.0
 _RETRY_S = 0.1
 
@@ -21,6 +22,7 @@ class Market:
 
     Attributes:
         bars: how many bars have been passed.
+        slow: whether the bars come slowly, to leave the machine to those who start anew.
         before_step: asked before the next bar, for faults that hit what waits at the venue.
     """
 
@@ -31,6 +33,7 @@ class Market:
         self._moved = asyncio.Condition()
         self.bars = 0
         self.ended = False
+        self.slow = False
         self.before_step: Callable[[], Awaitable[None]] | None = None
 
     async def run(self) -> None:
@@ -47,6 +50,7 @@ class Market:
                 continue
             self.ended = int(step["remaining"]) == 0
             await self._farm.observer.decided(int(step["ts"]) * MS_NS - self._timeframe_ns, within_s=_PATIENCE_S)
+            await asyncio.sleep(_SLOW_S if self.slow else _PACE_S)
             self.bars += 1
             async with self._moved:
                 self._moved.notify_all()

@@ -95,8 +95,9 @@ def _orders(truth: Truth) -> Iterator[Violation]:
 
 
 def _of(order: Row, invariant: str, words: str) -> Violation:
-    told = f"order {order['orderId']} {order['clientOid']} {order['symbol']} {order['side']} {order['status']} {order['baseVolume']}"
-    return Violation(invariant, f"{told}: {words}", int(order["cTime"]))
+    names = ("orderId", "clientOid", "symbol", "side", "status", "baseVolume")
+    told = " ".join(str(order[name]) for name in names)
+    return Violation(invariant, f"order {told}: {words}", int(order["cTime"]))
 
 
 def _fills(truth: Truth) -> Iterator[Violation]:
