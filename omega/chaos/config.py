@@ -19,10 +19,16 @@ UNRESOLVED_S: Final = 60.0
 RECOVERY_S: Final = 90.0
 """How long a recovery may take on a loaded machine before it counts as none."""
 
-_TEXT: Final = """\
+_RISK: Final = """\
 trading:
+  max_leverage: 3
+  max_order_notional: 10000
   max_notional: {limit}
   max_daily_loss_pct: 100
+runner:
+  risk_pct: 1.0
+"""
+_TEXT: Final = """\
 gateway:
   timeout_ms: 1500
   look_up_s: [0.1, 0.2, 0.5, 1.0]
@@ -50,6 +56,7 @@ def write_config(folder: Path, *, tight: bool) -> Settings:
     shutil.copytree(Path(omega.__file__).parents[1] / "config", folder)
     for old in (folder / "bots").glob("*.yaml"):
         old.unlink()
-    text = _TEXT.format(limit=MAX_NOTIONAL[tight], more="stop_pct: 0.004, sizing: full")
+    text = _TEXT.format(more="stop_pct: 0.004, sizing: full")
     (folder / "bots" / "lab.yaml").write_text(text, encoding="utf-8")
+    (folder / "risk.yaml").write_text(_RISK.format(limit=MAX_NOTIONAL[tight]), encoding="utf-8")
     return load(config_dir=folder, env="dev").settings

@@ -10,13 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from omega.bus import Command, Verb
 from omega.chaos.acts import Skipped, do
-from omega.chaos.config import BOTS, MAX_NOTIONAL, RECOVERY_S, write_config
+from omega.chaos.config import BOTS, RECOVERY_S, write_config
 from omega.chaos.farm import LabFarm
 from omega.chaos.faults import Fault
 from omega.chaos.market import Market
@@ -165,7 +164,6 @@ class Lab:
             await self.farm.bus.ask("ledger", "settle", within_ns=3 * _ASK_S * 1_000_000_000)
         journal = read_journal(self.farm.journal)
         venue = await self.venue.call("GET", "/ledger")
-        tight = self.options.tight
         statuses = {
             (bot, status.symbol): status.position for bot, status in self.farm.observer.statuses.items() if bot in BOTS
         }
@@ -176,7 +174,7 @@ class Lab:
             intents=dict(self.intents),
             flushed=list(self.flushed),
             statuses=statuses,
-            max_notional=Decimal(MAX_NOTIONAL[tight]),
+            max_notional=self.farm.settings.trading.max_notional,
             naked_s=self.naked.longest_s,
         )
 

@@ -33,7 +33,9 @@ def list_scenarios(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False,
 ) -> None:
     """List the scenarios, the kinds of fault and the guards that can be switched off."""
-    from omega.chaos import FAULTS, GUARDS, SCENARIOS
+    from omega.chaos.faults import FAULTS
+    from omega.chaos.guards import GUARDS
+    from omega.chaos.scenarios import SCENARIOS
 
     if as_json:
         told = {
@@ -111,7 +113,8 @@ class _Chosen:
         Raises:
             ConfigError: no such scenario or guard.
         """
-        from omega.chaos import GUARDS, SCENARIOS
+        from omega.chaos.guards import GUARDS
+        from omega.chaos.scenarios import SCENARIOS
 
         if self.scenario not in SCENARIOS:
             raise ConfigError(f"no scenario {self.scenario!r}: choose from {', '.join(SCENARIOS)}")
@@ -146,7 +149,8 @@ def _shown(seeds: list[int]) -> Any:
 
 
 def _one(chosen: _Chosen, seed: int, folder: Path, *, resume: bool, quiet: bool) -> dict[str, Any]:
-    from omega.chaos import SCENARIOS, LabOptions, run_seed
+    from omega.chaos.lab import LabOptions, run_seed
+    from omega.chaos.scenarios import SCENARIOS
 
     kept = folder / f"{chosen.name(seed)}.json"
     if resume and kept.exists():

@@ -143,7 +143,14 @@ class Admin:
         """Tell what the first account holds, what stops cover of it, and what waits: small, for whoever looks often."""
         venue = self._exchange.venue
         account = next(iter(venue.by_uid.values()))
-        return _answer({"ts": venue.now_ms, "positions": exposed(venue, account), "orders": waiting(venue, account)} | {"armed": venue.partials + venue.lost_stops})
+        return _answer(
+            {
+                "ts": venue.now_ms,
+                "positions": exposed(venue, account),
+                "orders": waiting(venue, account),
+                "armed": venue.partials + venue.lost_stops,
+            }
+        )
 
     async def _rights(self, request: web.Request) -> web.Response:
         """Give a key other rights, `{"account": uid, "rights": ["read", "trade", "withdraw"]}`."""

@@ -231,7 +231,6 @@ async def test_story_silent_redis_stall(make_bench: Callable[..., Any], valkey: 
         bench.bus = connect(valkey.url, env="dev", source="test/1", patience=patience)
         await bench.bus.start()
         own = connect(valkey.url, env="dev", source="gateway/test", patience=patience)
-        await own.start()
         try:
             bench.service = GatewayService(settings=settings, bus=own)
             await bench.service.initialize()
@@ -253,7 +252,6 @@ async def test_story_silent_redis_stall(make_bench: Callable[..., Any], valkey: 
         finally:
             valkey.thaw()
             await bench.close()
-            await own.close()
             await bench.bus.close()
 
 
