@@ -26,7 +26,7 @@ from omega.chaos.watch import NakedWatch
 from omega.cli.farm import FarmOptions
 from omega.cli.farm.admin import AdminClient
 from omega.domain import Intent, timeframe_ns
-from omega.errors import OmegaError
+from omega.errors import OmegaError, TransientError
 
 _ASK_S: Final = 10
 _WARM_BARS: Final = 8
@@ -75,22 +75,31 @@ class Lab:
         """Carry the schedule out."""
         end = time.monotonic() + self.options.minutes * 60 if self.options.minutes else float("inf")
         await self.market.passes(_WARM_BARS)
-        for number, fault in enumerate(schedule, start=1):
+        together = self.options.scenario.together
+        for number in range(0, len(schedule), together):
             if time.monotonic() > end:
-                say(f"time is over after {number - 1} faults")
+                say(f"time is over after {number} faults")
                 break
-            say(f"{number}/{len(schedule)} bar {self.market.bars} {fault.words()}")
-            try:
-                await do(self, fault)
-            except Skipped as why:
-                say(f"  skipped: {why}")
-                self.skipped.append(f"{fault.kind.value}: {why}")
+            group = schedule[number : number + together]
+            for fault in group:
+                say(f"{number + 1}/{len(schedule)} bar {self.market.bars} {fault.words()}")
+            if not any(await asyncio.gather(*(self._try(fault, say) for fault in group))):
                 continue
-            self.done.append(fault)
-            if not await self.recover(fault.kind.value):
+            if not await self.recover("+".join(fault.kind.value for fault in group)):
                 return
-            await self.market.passes(fault.bars)
+            await self.market.passes(max(fault.bars for fault in group))
         await self.market.passes(self.options.scenario.bars)
+
+    async def _try(self, fault: Fault, say: Callable[[str], None]) -> bool:
+        """Do one fault; tell whether it could be done."""
+        try:
+            await do(self, fault)
+        except (Skipped, TransientError) as why:  # the venue itself may be what another fault has killed
+            say(f"  skipped: {why}")
+            self.skipped.append(f"{fault.kind.value}: {why}")
+            return False
+        self.done.append(fault)
+        return True
 
     async def recover(self, kind: str) -> bool:
         """Wait until the farm is whole again, note how long that took, and release the halts that it latched."""

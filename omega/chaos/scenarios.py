@@ -9,6 +9,14 @@ from typing import Final
 
 from omega.chaos.faults import FAULTS, POINTS, Fault, Kind, draw
 
+_HOUSE: Final = (
+    *(Kind.KILL, Kind.PAUSE, Kind.KILL_AT, Kind.PAUSE_AT),
+    *(Kind.REDIS_KILL, Kind.REDIS_SLOW, Kind.REDIS_PARTITION),
+)
+_VENUE: Final = (
+    *(Kind.DROP_BEFORE, Kind.DROP_AFTER, Kind.DELAY, Kind.HTTP_429, Kind.HTTP_503, Kind.MAINTENANCE, Kind.WS_CLOSE),
+    *(Kind.PUSH_LOST, Kind.PUSH_DOUBLED, Kind.PUSH_REORDERED, Kind.PUSH_LATE, Kind.PARTIAL_FILL),
+)
 ALL: Final = ("intents", "orders", "books", "stops", "limits", "ledger", "runners", "fence")
 
 
@@ -21,6 +29,7 @@ class Scenario:
         stakes: the invariants that it puts at stake; all of them are checked all the same.
         plan: draws the schedule: (generator, wanted number of faults) -> faults.
         bars: bars that are replayed after the last fault has healed.
+        together: how many faults begin at the same moment.
     """
 
     name: str
@@ -28,6 +37,7 @@ class Scenario:
     stakes: tuple[str, ...]
     plan: Callable[[random.Random, int], list[Fault]]
     bars: int = 6
+    together: int = 1
 
 
 def _of(*kinds: Kind) -> Callable[[random.Random, int], list[Fault]]:
@@ -58,6 +68,12 @@ def _ambiguous(rng: random.Random, count: int) -> list[Fault]:
 def _crowd(rng: random.Random, count: int) -> list[Fault]:
     """Slow answers keep entries under way while others arrive: only reservations keep the limit."""
     return [Fault(Kind.DELAY, rng.randint(8, 16), "/order/place-order", seconds=0.4) for _ in range(count)]
+
+
+def _storm(rng: random.Random, count: int) -> list[Fault]:
+    """Pair what happens to a process or the bus with what happens at the venue meanwhile."""
+    pairs = [(rng.choice(_HOUSE), rng.choice(_VENUE)) for _ in range((count + 1) // 2)]
+    return [FAULTS[kind].draw(kind, rng) for pair in pairs for kind in pair][:count]
 
 
 def _quiet(_rng: random.Random, _count: int) -> list[Fault]:
@@ -107,6 +123,13 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "stops are refused, not created, gone; funding and liquidation",
             ("stops", "books"),
             _of(Kind.STOP_VANISHED, Kind.STOP_MISSING, Kind.STOP_REFUSED, Kind.FUNDING, Kind.LIQUIDATION),
+        ),
+        Scenario(
+            "storm",
+            "two at once: one in the farm, one at the venue",
+            ("orders", "books", "intents"),
+            _storm,
+            together=2,
         ),
         Scenario("full-disk", "the gateway cannot write its journal", ("orders", "intents"), _of(Kind.DISK_FULL)),
     )

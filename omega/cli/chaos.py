@@ -15,6 +15,11 @@ from omega.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
+_LIST_EXAMPLES = """
+**Examples**
+
+`omega chaos list` · what can be run, what can go wrong, what can be switched off
+"""
 _RUN_EXAMPLES = """
 **Examples**
 
@@ -28,7 +33,7 @@ _RUN_EXAMPLES = """
 """
 
 
-@app.command("list")
+@app.command("list", epilog=_LIST_EXAMPLES)
 def list_scenarios(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False,
 ) -> None:

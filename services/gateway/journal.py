@@ -390,6 +390,15 @@ class Journal(JournalFile):
         with self.transaction():
             self._run("UPDATE outbox SET sent = 1 WHERE sent = 0 AND seq <= ?", (upto,))
 
+    def mark_unsent(self, newest: int) -> int:
+        """Let so many of the newest events wait again; return how many of them had been sent."""
+        with self.transaction():
+            cursor = self._run(
+                "UPDATE outbox SET sent = 0 WHERE sent = 1 AND seq > (SELECT coalesce(max(seq), 0) FROM outbox) - ?",
+                (newest,),
+            )
+        return cursor.rowcount
+
     def prune(self, *, keep: int = 10_000) -> None:
         """Forget sent events and moves of stops beyond the newest `keep`."""
         with self.transaction():
