@@ -339,6 +339,11 @@ class Journal(JournalFile):
         )
         return found is not None
 
+    def booked(self, client_id: str) -> Decimal:
+        """Return how much of an order is in the books."""
+        rows = self._connection().execute("SELECT body FROM fills WHERE client_id = ?", (client_id,))
+        return sum((_FILL.validate_json(row["body"]).size for row in rows), Decimal(0))
+
     def fills(self) -> Iterator[tuple[int, Fill]]:
         """Iterate over all fills with their sequence, in the order they were kept."""
         for row in self._connection().execute("SELECT seq, body FROM fills ORDER BY seq"):
