@@ -10,6 +10,7 @@ import importlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final
 
 from omega.errors import ConfigError, Unresolved
@@ -135,7 +136,8 @@ def _no_look_up() -> None:
 
 def _no_reservation() -> None:
     """Count what is open, and forget what is under way."""
-    patch("services.gateway.risk:_others", lambda _plain: lambda *_given, **_more: [])
+    patch("services.gateway.risk.reservations:Claim.rest", lambda _plain: property(lambda _self: Decimal(0)))
+    patch("services.gateway.risk.rules:_others", lambda _plain: lambda *_given, **_more: [])
 
 
 GUARDS: Final[dict[str, Guard]] = {
