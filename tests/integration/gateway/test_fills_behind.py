@@ -23,7 +23,8 @@ async def test_entry_that_is_filled_and_not_booked_counts_against_the_limit(make
         trading = bench.gateway.settings.trading
         limit = bench.price() * Decimal("0.015")
         tight = trading.model_copy(update={"max_notional": limit})
-        bench.gateway.account.settings = bench.gateway.settings.model_copy(update={"trading": tight})
+        settings = bench.gateway.settings
+        await bench.gateway.on_config(settings, settings.model_copy(update={"trading": tight}))
         first = bench.intent(size="0.01")
         await overtaken(bench, first)
         assert bench.size() == 0
