@@ -44,6 +44,9 @@ COMMANDS: Final = {
     "check": _Command(
         "omega.cli.check", "app", "Look for look-ahead, too short warm-ups, and differences between history and farm."
     ),
+    "chaos": _Command(
+        "omega.cli.chaos", "app", "Break a farm of its own by a seed, and judge it by the venue's truth."
+    ),
     "replay": _Command("omega.cli.replay", "replay"),
     "experiment": _Command(
         "omega.cli.experiment",

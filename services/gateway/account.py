@@ -82,6 +82,7 @@ class Account:
         """Hears that an order was admitted."""
         self._received: dict[tuple[str, int], int] = {}
         self._latency: dict[str, int] = {}
+        self._ahead: dict[str, Decimal] = {}
 
     @property
     def name(self) -> str:
@@ -239,7 +240,25 @@ class Account:
             return None
         if known.state is OrderState.REJECTED:
             self.halt_entries(f"order {found.client_id} was proven absent and is at the venue after all")
-        return self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=found.filled)
+        new = self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=found.filled)
+        if found.filled:
+            self._measure_ahead(found.client_id, found.filled)
+        return new
+
+    def ahead(self, *, bot: str = "") -> list[tuple[JournalOrder, Decimal]]:
+        """Return the orders whose fills are told and not booked yet, with the size that the books still lack.
+
+        The news of an order may overtake its executions; in between it is neither live nor in the books.
+        """
+        found = [(self.journal.order(client_id), size) for client_id, size in self._ahead.items()]
+        return [(order, size) for order, size in found if order is not None and bot in {"", order.bot}]
+
+    def _measure_ahead(self, client_id: str, filled: Decimal) -> None:
+        missing = filled - self.journal.booked(client_id)
+        if missing > 0:
+            self._ahead[client_id] = missing
+        else:
+            self._ahead.pop(client_id, None)
 
     def reserved(self, symbol: str = "", *, bot: str = "") -> list[JournalOrder]:
         """Return the live orders, of one symbol and one bot."""
@@ -277,6 +296,8 @@ class Account:
             self.risk.filled(fill, before, book)
             self._guard(fill, order, flat=not book.size)
             self.journal.emit(f"fill:{fill.trade_id}", fill, corr=order.corr if order else "")
+        if order is not None and trade.client_id in self._ahead:
+            self._measure_ahead(trade.client_id, order.filled)
         self.metrics.counter("fills_total").labels(bot, role.value).inc()
         self.on_fill(fill)
         return True

@@ -339,6 +339,11 @@ class Journal(JournalFile):
         )
         return found is not None
 
+    def booked(self, client_id: str) -> Decimal:
+        """Return how much of an order is in the books."""
+        rows = self._connection().execute("SELECT body FROM fills WHERE client_id = ?", (client_id,))
+        return sum((_FILL.validate_json(row["body"]).size for row in rows), Decimal(0))
+
     def fills(self) -> Iterator[tuple[int, Fill]]:
         """Iterate over all fills with their sequence, in the order they were kept."""
         for row in self._connection().execute("SELECT seq, body FROM fills ORDER BY seq"):
@@ -389,6 +394,15 @@ class Journal(JournalFile):
         """Note that the bus has every event up to this sequence number."""
         with self.transaction():
             self._run("UPDATE outbox SET sent = 1 WHERE sent = 0 AND seq <= ?", (upto,))
+
+    def mark_unsent(self, newest: int) -> int:
+        """Let so many of the newest events wait again; return how many of them had been sent."""
+        with self.transaction():
+            cursor = self._run(
+                "UPDATE outbox SET sent = 0 WHERE sent = 1 AND seq > (SELECT coalesce(max(seq), 0) FROM outbox) - ?",
+                (newest,),
+            )
+        return cursor.rowcount
 
     def prune(self, *, keep: int = 10_000) -> None:
         """Forget sent events and moves of stops beyond the newest `keep`."""

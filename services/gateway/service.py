@@ -75,7 +75,7 @@ class GatewayService(BaseService):
         self.clock = ClockWatch(self.account)
         self.path = OrderPath(self.account, bus, self.look_ups, leased=self.leased)
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
-        self.outbox = Outbox(journal, bus, self.account.activity)
+        self.outbox = Outbox(journal, bus, self.account.activity, account=self.account.labels)
         self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)

@@ -193,7 +193,7 @@ class Bot:
         self.state.trips.ended.clear()
 
     def _book(self, event: Fill | FundingPaid) -> None:
-        if event.symbol != self.seat.symbol:
+        if event.symbol != self.seat.symbol or not self.state.first(event):
             return
         if isinstance(event, Fill):
             self.state.fill(event)

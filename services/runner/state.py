@@ -9,11 +9,16 @@ import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
+from omega.bus import FundingPaid
 from omega.domain import Bar, Fill
 from omega.engine import Book, Portfolio
 from omega.errors import CorruptData
 from services.runner.mind import Temper, Trips
+
+_KNOWN: Final = 1_000
+"""More than the gateway ever sends again: it notes every 500 events, of all bots, what the bus has."""
 
 
 class Order(StrEnum):
@@ -37,6 +42,7 @@ class BotState:
         trips: its round trips, as the state of mind needs them.
         temper: whose state of mind it has, and the state.
         stop: the stop of its position as it has last asked for it, 0 for none.
+        known: ids of the newest fills and payments in the book, oldest first.
     """
 
     portfolio: Portfolio
@@ -48,6 +54,20 @@ class BotState:
     trips: Trips = field(default_factory=Trips)
     temper: Temper = field(default_factory=Temper)
     stop: Decimal = Decimal(0)
+    known: dict[str, None] = field(default_factory=dict)
+
+    def first(self, event: Fill | FundingPaid) -> bool:
+        """Tell whether a fill or payment comes for the first time, and remember it.
+
+        A bus that has lost its memory lets the gateway's repeats through: only their own ids tell them.
+        """
+        name = f"fill:{event.trade_id}" if isinstance(event, Fill) else f"funding:{event.funding_id}"
+        if name in self.known:
+            return False
+        self.known[name] = None
+        while len(self.known) > _KNOWN:
+            del self.known[next(iter(self.known))]
+        return True
 
     def fill(self, fill: Fill) -> None:
         """Take a fill into the book."""
@@ -80,6 +100,7 @@ class BotState:
                 "trips": self.trips.state(),
                 "temper": self.temper.state(),
                 "stop": str(self.stop),
+                "known": list(self.known),
             }
         )
 
@@ -104,6 +125,7 @@ class BotState:
                 trips=Trips.restore(raw["trips"]) if "trips" in raw else Trips(),
                 temper=Temper.restore(raw.get("temper")),
                 stop=Decimal(raw.get("stop", "0")),
+                known=dict.fromkeys(str(name) for name in raw.get("known", ())),
             )
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             raise CorruptData(

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from omega.errors import ConfigError, Rejected
-from services.simulator import by_hand
+from services.simulator import by_hand, mishaps
 from services.simulator.account import Right
 from services.simulator.codes import Code, refuse
 from services.simulator.exchange import Exchange
@@ -20,7 +20,7 @@ from services.simulator.faults import SOCKET_FAULTS, Faults, read_fault
 from services.simulator.hub import Hub
 from services.simulator.inputs import Kind
 from services.simulator.intake import Fields
-from services.simulator.ledger import ledger
+from services.simulator.ledger import exposed, ledger, waiting
 from services.simulator.wire_json import BROKEN, dumps, loads
 
 
@@ -42,9 +42,12 @@ class Admin:
             web.get("/clock", self._clock),
             web.get("/ledger", self._ledger),
             web.post("/faults", self._fault),
+            web.get("/faults", self._faults_left),
             web.delete("/faults", self._no_faults),
             web.post("/orders", self._order),
             web.post("/cancel", self._cancel),
+            web.post("/mishaps", self._mishap),
+            web.get("/exposed", self._exposed),
             web.post("/rights", self._rights),
             web.post("/reset", self._reset),
         ]
@@ -98,6 +101,9 @@ class Admin:
         self._faults.waiting.append(fault)
         return _answer({"waiting": len(self._faults.waiting)})
 
+    async def _faults_left(self, _request: web.Request) -> web.Response:
+        return _answer({"waiting": sum(fault.times for fault in self._faults.waiting)})
+
     async def _no_faults(self, _request: web.Request) -> web.Response:
         self._faults.waiting.clear()
         return _answer({"waiting": 0})
@@ -120,6 +126,31 @@ class Admin:
         exchange.inputs.note(Kind.HAND, act=act, body=dict(fields.values))
         await exchange.flush()
         return _answer({"orderId": done.order_id, "clientOid": done.client_oid, "status": done.status})
+
+    async def _mishap(self, request: web.Request) -> web.Response:
+        """Let something happen to an account, `{"mishap": "funding" | "liquidation" | "partial" | "no_stop"}`."""
+        exchange = self._exchange
+        try:
+            fields = await _fields(request)
+            mishaps.befall(exchange.venue, fields)
+        except Rejected as error:
+            return _answer({"code": str(error.code), "error": str(error)}, 400)
+        exchange.inputs.note(Kind.MISHAP, body=dict(fields.values))
+        await exchange.flush()
+        return _answer({"mishap": fields.text("mishap")})
+
+    async def _exposed(self, _request: web.Request) -> web.Response:
+        """Tell what the first account holds, what stops cover of it, and what waits: small, for whoever looks often."""
+        venue = self._exchange.venue
+        account = next(iter(venue.by_uid.values()))
+        return _answer(
+            {
+                "ts": venue.now_ms,
+                "positions": exposed(venue, account),
+                "orders": waiting(venue, account),
+                "armed": venue.partials + venue.lost_stops,
+            }
+        )
 
     async def _rights(self, request: web.Request) -> web.Response:
         """Give a key other rights, `{"account": uid, "rights": ["read", "trade", "withdraw"]}`."""

@@ -18,7 +18,7 @@ from services.simulator import exposure, pushes, signature
 from services.simulator.account import Account
 from services.simulator.channels import PRIVATE, Arg, Stream, rank, read_arg
 from services.simulator.exchange import Exchange
-from services.simulator.faults import Fault, What
+from services.simulator.faults import Fault, Faults, What
 from services.simulator.instruments import Product
 from services.simulator.limits import Bucket
 from services.simulator.outbox import Channel, Private
@@ -83,8 +83,10 @@ class Session:
 class Hub:
     """Every socket of one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, faults: Faults) -> None:
         self._exchange = exchange
+        self._faults = faults
+        self._late: set[asyncio.Task[None]] = set()
         self._sessions: set[Session] = set()
         self._streams: dict[Arg, Stream] = {}
         self._connections = 0
@@ -190,6 +192,18 @@ class Hub:
 
     async def private(self, frames: Iterable[Private]) -> int:
         """Send private frames to whoever is logged in and subscribed; return how many frames sockets took."""
+        now, late = self._faults.bend(list(frames))
+        for seconds, frame in late:
+            task = asyncio.create_task(self._send_late(seconds, frame))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+        return await self._send(now)
+
+    async def _send_late(self, seconds: float, frame: Private) -> None:
+        await asyncio.sleep(seconds)
+        await self._send([frame])
+
+    async def _send(self, frames: Iterable[Private]) -> int:
         sent = 0
         sessions = [session for session in self._sessions if session.account is not None]
         for frame in frames:
@@ -254,6 +268,8 @@ class Hub:
 
     async def close(self) -> None:
         """Close every socket."""
+        for task in self._late:
+            task.cancel()
         for session in list(self._sessions):
             await session.socket.close(code=1001, message=b"shutting down")
 

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     HAND = "hand"
     STEP = "step"
     STRETCH = "stretch"
+    MISHAP = "mishap"
 
 
 class InputLog:

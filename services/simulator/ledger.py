@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from services.simulator import rest_rows
+from services.simulator.account import Account
 from services.simulator.figures import ZERO, plain
 from services.simulator.instruments import Product
+from services.simulator.orders import STOPS
 from services.simulator.state import Venue
 
 
@@ -32,6 +34,31 @@ def ledger(venue: Venue) -> dict[str, Any]:
         "insurance": plain(venue.insurance),
         "fees": plain(sum((item.fee for item in venue.bills), ZERO)),
     }
+
+
+def exposed(venue: Venue, account: Account) -> list[dict[str, Any]]:
+    """Write each net position with what its live reduce-only stops cover. Units: base units, signed by the side."""
+    plans = venue.book.plans_of(account.uid, Product.SWAP, "")
+    return [
+        {
+            "symbol": position.symbol,
+            "size": plain(position.size * position.side),
+            "stops": [
+                [plan.order_id, plan.client_oid, plain(plan.size)]
+                for plan in plans
+                if plan.symbol == position.symbol and plan.kind in STOPS and plan.side == -position.side
+            ],
+        }
+        for position in account.positions.values()
+    ]
+
+
+def waiting(venue: Venue, account: Account) -> list[dict[str, str]]:
+    """Write the orders that are open."""
+    return [
+        {"orderId": order.order_id, "clientOid": order.client_oid, "symbol": order.symbol}
+        for order in venue.book.open_of(account.uid, Product.SWAP)
+    ]
 
 
 def _account(venue: Venue, uid: str) -> dict[str, Any]:

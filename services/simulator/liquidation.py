@@ -24,10 +24,11 @@ def run(venue: Venue, symbol: str, part: Range) -> None:
             limit = exposure.liquidation_price(venue, account, position, risk)
             price = fills.trigger_hit(position.side < 0, limit, part.open_, part.high, part.low)
             if price > 0.0:
-                _liquidate(venue, account, position, price)
+                liquidate(venue, account, position, price)
 
 
-def _liquidate(venue: Venue, account: Account, position: Position, price: float) -> None:
+def liquidate(venue: Venue, account: Account, position: Position, price: float) -> None:
+    """Take a position at a price; what rests in its margin's reach is cancelled first."""
     symbol = position.symbol if position.isolated else ""
     for order in venue.book.open_of(account.uid, Product.SWAP, symbol):
         settlement.cancel(venue, order, "liquidation")

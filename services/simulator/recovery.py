@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from omega.errors import Rejected
-from services.simulator import by_hand
+from services.simulator import by_hand, mishaps
 from services.simulator.exchange import Exchange
 from services.simulator.inputs import Kind
 from services.simulator.intake import Fields
@@ -40,6 +40,8 @@ def _repeat(exchange: Exchange, entry: dict[str, Any]) -> None:
         account = exchange.venue.by_uid[entry["uid"]]
         with suppress(Rejected):  # it was refused then, and is refused again
             PRIVATE["POST", entry["path"]].handler(exchange.venue, account, Fields(entry["body"]))
+    elif kind == Kind.MISHAP:
+        mishaps.befall(exchange.venue, Fields(entry["body"]))
     else:
         with suppress(Rejected):
             by_hand.ACTS[entry["act"]](exchange.venue, Fields(entry["body"]))

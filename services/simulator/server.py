@@ -27,8 +27,8 @@ class Server:
 
     def __init__(self, exchange: Exchange, *, host: str, port: int, admin_port: int) -> None:
         self.exchange = exchange
-        self.hub = Hub(exchange)
         self.faults = Faults()
+        self.hub = Hub(exchange, self.faults)
         self.port, self.admin_port = port, admin_port
         self._host = host
         self.edge = Edge(exchange, Limiter(time.monotonic, enabled=exchange.options.limits), self.faults)

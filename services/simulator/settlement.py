@@ -25,6 +25,23 @@ class Part:
     fee: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Fillable:
+    """How much of an order is filled now, and at which price."""
+
+    size: Decimal
+    price: Decimal
+
+
+def _part(venue: Venue, instrument: Instrument, order: Order) -> Decimal:
+    """Return how much of an order is filled at once: all that is left, or a half where a mishap says so."""
+    half = cut(order.left / 2, instrument.step)
+    if not venue.partials or not venue.options.lockstep or order.source != "API" or order.filled or not half:
+        return order.left
+    venue.partials -= 1
+    return half
+
+
 def fill(venue: Venue, order: Order, price: float, *, maker: bool) -> None:
     """Fill an order whole at a price that a fill rule gave, or cancel it when nothing may be filled."""
     account = venue.by_uid[order.uid]
@@ -42,7 +59,7 @@ def fill(venue: Venue, order: Order, price: float, *, maker: bool) -> None:
         return
     if size < order.left:
         order.size = order.filled + size
-    _fill_swap(venue, account, instrument, order, exact, maker=maker)
+    _fill_swap(venue, account, instrument, order, Fillable(_part(venue, instrument, order), exact), maker=maker)
 
 
 def cancel(venue: Venue, order: Order, reason: str = "normal_cancel") -> None:
@@ -83,9 +100,9 @@ def _tell_state(venue: Venue, order: Order) -> None:
 
 
 def _fill_swap(
-    venue: Venue, account: Account, instrument: Instrument, order: Order, price: Decimal, *, maker: bool
+    venue: Venue, account: Account, instrument: Instrument, order: Order, at: Fillable, *, maker: bool
 ) -> None:
-    size = order.left
+    size, price = at.size, at.price
     rate = instrument.maker if maker else instrument.taker
     fee = -cash(fills.fee(float(price), float(size), rate))
     profit = ZERO
@@ -178,10 +195,13 @@ def _record(venue: Venue, order: Order, part: Part, coin: str, profit: Decimal, 
     order.value += part.price * part.size
     order.fee += part.fee
     order.fee_coin = coin
-    order.status = Status.FILLED
+    order.status = Status.PARTIAL if order.filled < order.size else Status.FILLED
     order.updated_ms = venue.now_ms
     venue.book.trades.append(trade)
-    venue.book.settle(order)
+    if order.open:
+        order.rested = False  # the rest is filled like an order that has just come
+    else:
+        venue.book.settle(order)
     return trade
 
 
@@ -192,6 +212,9 @@ def _attach(venue: Venue, order: Order, size: Decimal) -> None:
         (PlanType.PROFIT, presets.target, presets.target_execute),
     ):
         if not trigger:
+            continue
+        if kind is PlanType.LOSS and venue.lost_stops:
+            venue.lost_stops -= 1
             continue
         child = Plan(
             order_id=venue.next_id(),

@@ -56,6 +56,10 @@ class Venue:
     bills: list[Bill] = field(default_factory=list)
     history: list[ClosedPosition] = field(default_factory=list)
     insurance: Decimal = ZERO
+    partials: int = 0
+    """How many of the next orders are filled in two parts."""
+    lost_stops: int = 0
+    """How many of the next entries lose their stop."""
     by_uid: dict[str, Account] = field(init=False)
     _ids: int = 0
 

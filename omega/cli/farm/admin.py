@@ -17,14 +17,14 @@ class AdminClient:
         self._address = (host, port)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def call(self, method: str, path: str) -> dict[str, Any]:
-        """Send one request and return the JSON object of its answer.
+    async def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Send one request, with a JSON body where one is given, and return the JSON object of its answer.
 
         Raises:
             TransientError: nobody answers, the connection broke, or the answer is no success.
         """
         try:
-            return await self._exchange(method, path)
+            return await self._exchange(method, path, b"" if body is None else json.dumps(body).encode())
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             await self.close()
             raise TransientError(f"the simulator's admin port {self._address[1]} does not answer: {error!r}") from error
@@ -38,12 +38,12 @@ class AdminClient:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _exchange(self, method: str, path: str) -> dict[str, Any]:
+    async def _exchange(self, method: str, path: str, sent: bytes) -> dict[str, Any]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(*self._address)
         reader, writer = self._streams
         host = self._address[0]
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(sent)}\r\n\r\n".encode() + sent)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         length = 0
         for line in head.split("\r\n")[1:]:

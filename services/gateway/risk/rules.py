@@ -123,6 +123,7 @@ def _exit_size(intent: Intent, account: Account) -> Decimal:
         )
     others = _others(intent, account, intent.symbol, bot=intent.bot)
     closing = sum((o.size - o.filled for o in others if o.side is intent.side), ZERO)
+    closing += sum((size for o, size in account.ahead(bot=intent.bot) if _same(o, intent)), ZERO)
     size = min(intent.size or abs(held), abs(held) - closing)
     if size <= 0:
         raise denied("closing", f"{intent.intent_id}: the whole position of {intent.bot} is being closed already")
@@ -250,6 +251,10 @@ def _vetoed(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
 def _others(intent: Intent, account: Account, symbol: str = "", *, bot: str = "") -> list[JournalOrder]:
     """Return the live orders beside the one that this intent has become in the journal already."""
     return [order for order in account.reserved(symbol, bot=bot) if order.intent_id != intent.intent_id]
+
+
+def _same(order: JournalOrder, intent: Intent) -> bool:
+    return order.symbol == intent.symbol and order.side is intent.side
 
 
 Rule = Callable[[Asked, Account, Instrument], Iterator[Finding]]

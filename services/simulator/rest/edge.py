@@ -15,7 +15,7 @@ from omega.errors import EnvironmentFault, Rejected
 from services.simulator import codes, signature
 from services.simulator.codes import Code, refuse
 from services.simulator.exchange import Exchange
-from services.simulator.faults import Fault, Faults, What
+from services.simulator.faults import MAINTENANCE_CODE, Fault, Faults, What
 from services.simulator.inputs import Kind
 from services.simulator.intake import Fields
 from services.simulator.limits import Limiter
@@ -23,6 +23,11 @@ from services.simulator.rest.routes import PRIVATE, PUBLIC
 from services.simulator.wire_json import BROKEN, dumps, loads
 
 _JSON: Final = "application/json"
+_STATUS: Final = {
+    What.HTTP_503: (503, "service unavailable"),
+    What.HTTP_429: (429, '{"code":"429","msg":"Too Many Requests"}'),
+    What.HTTP_418: (418, "I'm a teapot"),
+}
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +52,8 @@ class Edge:
             early = await self._before(fault, request)
             if early is not None:
                 return early
-        status, text = await self._work(request, path, raw[2], body)
+        skew_s = fault.seconds if fault is not None and fault.what is What.CLOCK_SKEW else 0.0
+        status, text = await self._work(request, path, raw[2], body, skew_s=skew_s)
         if fault is not None and fault.what is What.DROP_AFTER:
             return _drop(request)
         return web.Response(status=status, text=text, content_type=_JSON)
@@ -58,19 +64,19 @@ class Edge:
             await asyncio.sleep(fault.seconds)
         elif fault.what is What.DROP_BEFORE:
             return _drop(request)
-        elif fault.what is What.HTTP_503:
-            return web.Response(status=503, text="service unavailable")
-        elif fault.what is What.CODE:
+        elif fault.what in _STATUS:
+            status, text = _STATUS[fault.what]
+            return web.Response(status=status, text=text)
+        elif fault.what in {What.CODE, What.MAINTENANCE}:
+            code = MAINTENANCE_CODE if fault.what is What.MAINTENANCE else fault.code
             return web.Response(
-                status=codes.http_status(fault.code),
-                text=_envelope(fault.code, "scripted fault", None),
-                content_type=_JSON,
+                status=codes.http_status(code), text=_envelope(code, "scripted fault", None), content_type=_JSON
             )
         return None
 
-    async def _work(self, request: web.Request, path: str, query: str, body: str) -> tuple[int, str]:
+    async def _work(self, request: web.Request, path: str, query: str, body: str, *, skew_s: float) -> tuple[int, str]:
         try:
-            data = self._handle(request, path, query, body)
+            data = self._handle(request, path, query, body, skew_s=skew_s)
         except Rejected as error:
             # What was refused half way may have cancelled others first: their frames go out all the same.
             await self._exchange.flush()
@@ -84,7 +90,7 @@ class Edge:
         self.answered[path, "00000"] += 1
         return 200, text
 
-    def _handle(self, request: web.Request, path: str, query: str, body: str) -> Any:
+    def _handle(self, request: web.Request, path: str, query: str, body: str, *, skew_s: float) -> Any:
         venue = self._exchange.venue
         if request.method == "GET" and path in PUBLIC:
             self._meter(request.remote or "", path)
@@ -93,7 +99,7 @@ class Edge:
         if route is None:
             raise self._unknown_path(request.method, path)
         signed = signature.Signed(request.method, path, query, body, request.headers)
-        account = signature.verify(signed, venue.accounts, time.time_ns() // 1_000_000)
+        account = signature.verify(signed, venue.accounts, time.time_ns() // 1_000_000 + int(skew_s * 1000))
         self._meter(account.uid, path)
         if not account.may(route.right):
             raise refuse(Code.PERMISSION, f"the key lacks the right to {route.right}")

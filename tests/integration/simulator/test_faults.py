@@ -24,6 +24,10 @@ BTC = "BTC/USDT:USDT"
         ({"what": "http_503"}, ccxt.ExchangeNotAvailable, False),
         ({"what": "code", "code": "40725"}, ccxt.ExchangeError, False),
         ({"what": "code", "code": "429"}, ccxt.DDoSProtection, False),
+        ({"what": "http_429"}, ccxt.DDoSProtection, False),
+        ({"what": "http_418"}, ccxt.DDoSProtection, False),
+        ({"what": "maintenance"}, ccxt.OnMaintenance, False),
+        ({"what": "clock_skew", "seconds": 60}, ccxt.InvalidNonce, False),
     ],
     ids=lambda value: value.get("what") + value.get("code", "") if isinstance(value, dict) else "",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from decimal import Decimal
 
@@ -28,7 +29,7 @@ from omega.errors import ConfigError, CorruptData, InvariantBroken
 from services.runner.bot import Bot
 from services.runner.charter import Charter
 from services.runner.seen import Again, Changed, Closed, Filled, Flattened, Funded, History, Passed, Seen, Told
-from services.runner.state import Order
+from services.runner.state import BotState, Order
 
 MINUTE = 60_000_000_000
 BTC = Instrument(
@@ -61,6 +62,7 @@ CHARTER = Charter(
     max_leverage=3,
     max_notional=10_000.0,
 )
+_NUMBERS = itertools.count(1)
 FALL = [1_000.0 - 0.5 * row for row in range(80)]
 
 
@@ -70,7 +72,7 @@ def bar(row: int, close: float) -> Bar:
 
 def fill(side: Side, size: str, price: str, symbol: str = "BTC-USDT.P") -> Fill:
     return Fill(
-        trade_id=TradeId("t"),
+        trade_id=TradeId(f"t{next(_NUMBERS)}"),
         order_id=OrderId("o"),
         client_id=ClientId("c"),
         bot=BotName("alpha"),
@@ -190,3 +192,22 @@ def test_bot_flatten_closes_the_whole_position_once_and_pauses() -> None:
 def test_bot_window_shorter_than_the_warm_up_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs 60 bars of warm-up"):
         Bot(replace(CHARTER, window=60), BTC)
+
+
+def test_bot_fill_and_payment_that_come_again_are_booked_once_also_after_a_restart() -> None:
+    """A bus that was emptied knows no duplicates: the gateway's repeats come through, under other entry ids."""
+    once = fill(Side.BUY, "0.1", "1000")
+    paid = FundingPaid("alpha", "bitget", "main", "BTC-USDT.P", Decimal(-1), "f1", 1)
+    bot = Bot(CHARTER, BTC)
+    bot.take(Filled(once, "1-0"))
+    bot.take(Funded(paid, "2-0"))
+    before = bot.state.portfolio.state()
+
+    bot.take(Filled(once, "9-0"))
+    bot.take(Funded(paid, "9-1"))
+    again = Bot(CHARTER, BTC, BotState.load(bot.state.dump(), CHARTER.capital))
+    again.take(Filled(once, "9-2"))
+
+    assert bot.position == again.position == Decimal("0.1")
+    assert bot.state.portfolio.state() == again.state.portfolio.state() == before
+    assert (bot.state.fills, bot.state.read, again.state.read) == (1, "9-1", "9-2")
