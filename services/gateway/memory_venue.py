@@ -216,7 +216,13 @@ class MemoryVenue:
     def _execute(self, request: OrderRequest) -> None:
         symbol, price, sign = request.symbol, self.prices[request.symbol], request.side.sign
         net = self._nets.get(symbol, _Net())
-        size = min(request.size, abs(net.size)) if request.reduce_only else request.size
+        size = request.size
+        if request.reduce_only:
+            size = min(size, abs(net.size)) if net.size * sign < 0 else ZERO
+        if not size:
+            self._orders[request.client_id] = order = replace(self._orders[request.client_id], status=Status.CANCELED)
+            self._push(PrivateFrame(orders=(order,)))
+            return
         fee = size * price * self.instruments[symbol].taker_fee
         closing = min(abs(net.size), size) if net.size * sign < 0 else ZERO
         self.money += closing * (price - net.entry) * (1 if net.size > 0 else -1) - fee
@@ -226,7 +232,8 @@ class MemoryVenue:
             kept = abs(net.size) - closing
             entry = (entry * kept + price * opening) / (kept + opening)
         self._nets[symbol] = _Net(after, entry if after else ZERO)
-        order = replace(self._orders[request.client_id], filled=size, status=Status.FILLED)
+        status = Status.FILLED if size == request.size else Status.CANCELED
+        order = replace(self._orders[request.client_id], filled=size, status=status)
         self._orders[request.client_id] = order
         trade = Trade(
             f"t{self._next()}", order.order_id, order.client_id, symbol, request.side, price, size, fee, "USDT",
