@@ -6,6 +6,7 @@ while only, so that a day of trading needs no more memory than an hour.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -108,6 +109,14 @@ class MemoryVenue:
     def venue_ns(self) -> int:
         """Return the venue's time."""
         return self.now_ns
+
+    def retry_after_s(self) -> float:
+        """Return 0: nothing is ever asked to wait."""
+        return 0.0
+
+    async def time_ns(self) -> int:
+        """Return the wall clock, as a venue's server does; market time is `now_ns`."""
+        return time.time_ns()
 
     async def place(self, request: OrderRequest) -> Ack:
         """Take one market order; it rests until `fill`."""
