@@ -85,7 +85,7 @@ def settings(folder: Path) -> Settings:
             },
             "gateway": {
                 "api_key": "k", "api_secret": "s", "passphrase": "p", "symbols": list(SYMBOLS), "lanes": fast,
-                "journal": str(folder / "journal.sqlite"), "halt_file": str(folder / "HALT"), "reconcile_s": 60,
+                "journal": str(folder / "journal.sqlite"), "halt_file": str(folder / "HALT"), "reconcile_s": 10,
             },
         }
     )  # fmt: skip

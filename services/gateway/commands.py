@@ -24,7 +24,7 @@ from omega.runtime.kill import sign
 from services.gateway.account import Account
 from services.gateway.adoption import adopt, part_to_close
 from services.gateway.exchange_service import ExchangeService
-from services.gateway.risk.desk import RiskDesk
+from services.gateway.risk.levers import Levers
 from services.gateway.standing import ORDERS
 
 SERVICE: Final = "gateway"
@@ -45,10 +45,10 @@ _log = structlog.get_logger(__name__)
 class Commands:
     """Carries out commands for one account."""
 
-    def __init__(self, account: Account, bus: Bus, exchange: ExchangeService, desk: RiskDesk) -> None:
+    def __init__(self, account: Account, bus: Bus, exchange: ExchangeService, levers: Levers) -> None:
         self._account = account
         self._bus = bus
-        self._desk = desk
+        self._levers = levers
         self._exchange = exchange
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -180,9 +180,9 @@ class Commands:
 
     def _to_the_gate(self, command: Command) -> str:
         """Carry out a command to the gates; one that means another account is that account's business."""
-        if not self._desk.concerns(command):
+        if not self._levers.concerns(command):
             return "passed"
-        deeds = {Verb.HALT: self._desk.halt, Verb.RELEASE: self._desk.release, Verb.LIMIT: self._desk.limit}
+        deeds = {Verb.HALT: self._levers.halt, Verb.RELEASE: self._levers.release, Verb.LIMIT: self._levers.limit}
         deed = deeds.get(command.verb)
         if deed is None:
             raise Denied(f"the gate takes halt, release and limit, not {command.verb}", rule="verb")

@@ -6,6 +6,7 @@ while only, so that a day of trading needs no more memory than an hour.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -108,6 +109,14 @@ class MemoryVenue:
     def venue_ns(self) -> int:
         """Return the venue's time."""
         return self.now_ns
+
+    def retry_after_s(self) -> float:
+        """Return 0: nothing is ever asked to wait."""
+        return 0.0
+
+    async def time_ns(self) -> int:
+        """Return the wall clock, as a venue's server does; market time is `now_ns`."""
+        return time.time_ns()
 
     async def place(self, request: OrderRequest) -> Ack:
         """Take one market order; it rests until `fill`."""
@@ -216,7 +225,13 @@ class MemoryVenue:
     def _execute(self, request: OrderRequest) -> None:
         symbol, price, sign = request.symbol, self.prices[request.symbol], request.side.sign
         net = self._nets.get(symbol, _Net())
-        size = min(request.size, abs(net.size)) if request.reduce_only else request.size
+        size = request.size
+        if request.reduce_only:
+            size = min(size, abs(net.size)) if net.size * sign < 0 else ZERO
+        if not size:
+            self._orders[request.client_id] = order = replace(self._orders[request.client_id], status=Status.CANCELED)
+            self._push(PrivateFrame(orders=(order,)))
+            return
         fee = size * price * self.instruments[symbol].taker_fee
         closing = min(abs(net.size), size) if net.size * sign < 0 else ZERO
         self.money += closing * (price - net.entry) * (1 if net.size > 0 else -1) - fee
@@ -226,7 +241,8 @@ class MemoryVenue:
             kept = abs(net.size) - closing
             entry = (entry * kept + price * opening) / (kept + opening)
         self._nets[symbol] = _Net(after, entry if after else ZERO)
-        order = replace(self._orders[request.client_id], filled=size, status=Status.FILLED)
+        status = Status.FILLED if size == request.size else Status.CANCELED
+        order = replace(self._orders[request.client_id], filled=size, status=status)
         self._orders[request.client_id] = order
         trade = Trade(
             f"t{self._next()}", order.order_id, order.client_id, symbol, request.side, price, size, fee, "USDT",

@@ -81,7 +81,8 @@ class PrivateSide:
         account, new = self._account, 0
         with account.journal.transaction():
             for trade in trades:
-                if account.instrument(trade.symbol) is not None and not account.journal.has_trade(trade.trade_id):
+                known = account.instrument(trade.symbol) is not None
+                if known and trade.size > 0 and not account.journal.has_trade(trade.trade_id):
                     new += self._book(trade)
         account.activity.changed()
         return new

@@ -40,6 +40,7 @@ from services.gateway.private import PrivateSide
 from services.gateway.recovery import Recovery
 from services.gateway.requests import Requests
 from services.gateway.risk.desk import RiskDesk
+from services.gateway.risk.levers import Levers
 from services.gateway.rows import JournalOrder
 from services.gateway.status import StatusTeller
 from services.gateway.stops import StopKeeper
@@ -79,7 +80,7 @@ class GatewayService(BaseService):
         self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
-        self.commands = Commands(self.account, bus, self.exchange, self.desk)
+        self.commands = Commands(self.account, bus, self.exchange, Levers(self.account))
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
         )

@@ -61,3 +61,17 @@ async def desk() -> MemoryDesk:
 
 class TestMemoryVenue(VenueContract):
     """Every case of the suite."""
+
+
+async def test_reduce_only_order_fills_what_there_is_to_reduce_and_ends(desk: MemoryDesk) -> None:
+    """No execution of size zero, and never a position on the other side."""
+    await desk.venue.place(desk.order("oentry", Side.BUY, Decimal("0.01")))
+    desk.venue.fill()
+    await desk.venue.place(desk.order("oexit1", Side.SELL, Decimal("0.03"), reduce_only=True))
+    await desk.venue.place(desk.order("oexit2", Side.SELL, Decimal("0.01"), reduce_only=True))
+    desk.venue.fill()
+
+    ends = [await desk.venue.order(BTC, name) for name in ("oexit1", "oexit2")]
+    assert [(str(end.status), end.filled) for end in ends if end] == [("canceled", Decimal("0.01")), ("canceled", 0)]
+    assert [trade.size for trade in await desk.venue.trades(BTC)] == [Decimal("0.01")] * 2
+    assert await desk.venue.positions() == []
