@@ -24,6 +24,14 @@ STATE_DIR = "/app/state"
 """Where a container finds its configuration, hot settings, secrets, recorded data and its own durable files."""
 
 
+ENVIRONMENTS = ("dev", "paper", "live")
+
+
+def redis_user(environment: str, service: str, bot: str = "") -> str:
+    """Return the name of a service's own user at the Redis server: one a service, for runners one a bot."""
+    return f"{environment}-runner-{bot}" if bot else f"{environment}-{service.replace('_', '-')}"
+
+
 class Workload(StrEnum):
     """What Kubernetes keeps a service as."""
 

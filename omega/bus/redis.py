@@ -11,8 +11,9 @@ import hiredis
 from redis.exceptions import RedisError
 
 from omega.bus import _scripts
-from omega.bus._follow import Follow, Signals, WireReading
+from omega.bus._follow import Follow, Signals, WireReading, history
 from omega.bus._groups import GroupReader
+from omega.bus._lanes import behind
 from omega.bus._link import Link, StateListener, passing
 from omega.bus._subscription import Sink, Subscription
 from omega.bus.codec import decode, format_of
@@ -63,7 +64,6 @@ class RedisBus:
         self._proves = tuple(proves)
         self._stamper = Stamper(source, self.topics)
         self._reply_to = source.replace("/", ":")
-        self._mark = f"{env}:st:seen:"
         self._redis: Any = None
         self._link: Link | None = None
         self._listeners: list[StateListener] = []
@@ -162,7 +162,7 @@ class RedisBus:
         self, *topics: str, since: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
         """Read topics completely and in order; see `Bus.follow`."""
-        return Follow(self._subscribe, self.redis, topics, since or {}, self.stats, WireReading)
+        return Follow(self._subscribe, self.redis, topics, since or {}, self.stats, WireReading, self.topics)
 
     def records(
         self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
@@ -171,6 +171,7 @@ class RedisBus:
         return GroupReader(
             self.redis,
             topics,
+            subscribe=self._subscribe,
             group=group,
             consumer=self.source,
             batch=batch,
@@ -184,11 +185,12 @@ class RedisBus:
     async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
         """Return entries of a stream, oldest first; see `Bus.history`."""
         async with _outage(self.endpoint):
-            if after == "-":
-                rows = list(reversed(await self.redis.xrevrange(topic, count=count)))
-            else:
-                rows = await self.redis.xrange(topic, min=f"({after}", count=count)
-        return [Received(topic, entry_id.decode(), decode(fields[b"m"])) for entry_id, fields in rows]
+            return await history(self.redis, self.topics, topic, count=count, after=after, reading=WireReading)
+
+    async def streams(self, *topics: str) -> list[str]:
+        """Return the streams behind topics and patterns; see `Bus.streams`."""
+        async with _outage(self.endpoint):
+            return [name for names in await behind(self.redis, self.topics, topics) for name in names]
 
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int
@@ -258,7 +260,7 @@ class RedisBus:
         )
         if spec.delivery is MessageClass.SIGNAL:
             return topics[0], raw
-        keys: tuple[str, ...] = (self._mark + message_id, *topics)
+        keys: tuple[str, ...] = (self.topics.seen(topics[0], message_id), *topics)
         fence: str | int = ""
         if lease is not None:
             keys, fence = (*keys, epoch_key(self.topics, lease.name)), epoch
@@ -288,7 +290,7 @@ class RedisBus:
             return SendResult.BUFFERED
         raise EnvironmentFault(
             f"{self.endpoint.shown} refuses {item.type} {item.message_id}: {text}; "
-            "check the rights of the user and what else uses the topic's key"
+            "check the rights of the user (omega topics acl) and what else uses the topic's key"
         )
 
     async def _published(self, future: asyncio.Future[Any] | None) -> SendResult:
@@ -344,7 +346,7 @@ class RedisBus:
             await self.close()
             raise EnvironmentFault(
                 f"user {self.endpoint.username or 'default'!r} at {self.endpoint.shown} may not append to, publish on "
-                f"and subscribe to {refused.decode()}; grant it ~key and &channel rights"
+                f"and subscribe to {refused.decode()}; grant it ~key and &channel rights (omega topics acl)"
             )
 
 

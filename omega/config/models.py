@@ -106,13 +106,19 @@ class Database(Section):
     echo: bool = setting(False, "log every SQL statement")
 
 
+AUTO = "auto"
+"""The username of whoever starts: the service's own."""
+
+
 class Redis(Section):
     """How the bus is reached."""
 
     url: str = setting(
         "redis://127.0.0.1:6379/0", "server URL (OMEGA_REDIS_URL): redis, rediss, unix or valkey+unix", repr=False
     )
-    username: str = setting("", "access-list user; put into the URL when the settings are loaded")
+    username: str = setting(
+        "", "access-list user, put into the URL when the settings are loaded; `auto` = the service's own, ENV-SERVICE"
+    )
     password: SecretStr = setting(
         NO_SECRET, "password from a secret file; put into the URL when the settings are loaded"
     )
@@ -128,14 +134,14 @@ class Redis(Section):
     max_deliveries: int = setting(5, "failed deliveries before the dead letters", unit="deliveries", ge=1)
     lease_ttl_s: float = setting(15.0, "life of a lease without renewal", unit="s", gt=0)
 
-    def complete(self) -> Redis:
-        """Return the section with user and password inside its URL."""
+    def complete(self, own_user: str = "") -> Redis:
+        """Return the section with user and password inside its URL; `own_user` stands for the username `auto`."""
         secret = self.password.get_secret_value()
-        if not (secret or self.username):
+        if not secret and self.username in {"", AUTO}:
             return self
         scheme, _, rest = self.url.partition("://")
         address = rest.rpartition("@")[2]
-        user = quote(self.username, safe="")
+        user = quote(own_user if self.username == AUTO else self.username, safe="")
         return self.model_copy(update={"url": f"{scheme}://{user}:{quote(secret, safe='')}@{address}"})
 
 

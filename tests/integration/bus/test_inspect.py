@@ -15,12 +15,12 @@ from .conftest import Build
 async def test_list_topics_shows_entries_and_groups(build: Build):
     bus = await build()
     await bus.send_many([decision("xyko", number) for number in range(3)])
-    async with bus.records(bus.topics.decisions(), group="ledger", batch=2) as batches:
+    async with bus.records(bus.topics.decisions("xyko"), group="ledger", batch=2) as batches:
         await anext(batches)
 
     (info,) = await list_topics(bus)
 
-    assert (info.topic, info.entries) == ("dev:evt:decision", 3)
+    assert (info.topic, info.entries) == ("dev:evt:decision:xyko", 3)
     assert [(group.name, group.consumers, group.pending, group.lag) for group in info.groups] == [("ledger", 1, 2, 1)]
     assert info.memory > 0
 
@@ -28,7 +28,7 @@ async def test_list_topics_shows_entries_and_groups(build: Build):
 async def test_tail_gives_the_last_entries_then_what_comes(build: Build):
     bus = await build()
     await bus.send_many([decision("xyko", number) for number in range(10)])
-    lines = tail(bus, bus.topics.decisions(), count=3)
+    lines = tail(bus, bus.topics.decisions("xyko"), count=3)
 
     got = [await anext(lines) for _ in range(3)]
     coming = asyncio.ensure_future(anext(lines))
@@ -50,7 +50,7 @@ async def test_doctor_healthy_bus_has_nothing_to_say(build: Build):
 async def test_doctor_names_lag_missing_group_old_version_and_dead_letters(server: ValkeyServer, build: Build):
     bus = await build()
     await bus.send(intent(1))
-    await bus.redis.xgroup_create(bus.topics.decisions(), "ledger", id="0", mkstream=True)
+    await bus.redis.xgroup_create(bus.topics.decisions("xyko"), "ledger", id="0", mkstream=True)
     await bus.send_many([decision("xyko", number) for number in range(60)])
     old = {"type": "audit", "v": 0, "id": "x", "src": "cli/old", "data": {}}
     await bus.redis.xadd(bus.topics.audit(), {"m": json.dumps(old)})
