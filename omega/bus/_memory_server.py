@@ -232,6 +232,10 @@ class MemoryServer:
         owned = self._group(topic, group).pending
         return sum(owned.pop(entry_key(entry_id), None) is not None for entry_id in entry_ids)
 
+    async def xlen(self, topic: str) -> int:
+        """Return how many entries a stream holds."""
+        return len(self._stream(topic).ids)
+
     async def smembers(self, _: str) -> set[bytes]:
         """Return the index of streams: the only set that the bus keeps, and here it is what there is."""
         self._alive()

@@ -66,10 +66,9 @@ if ARGV[4] ~= '' then
   if tonumber(ARGV[4]) < tonumber(redis.call('GET', KEYS[#KEYS]) or '0') then return 'FENCED' end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'DUPLICATE' end
-local new, index = {}, KEYS[2]:match('^[^:]+') .. ':st:streams'
+local index = KEYS[2]:match('^[^:]+') .. ':st:streams'
 for i = 2, topics do
   local kind = redis.call('TYPE', KEYS[i])['ok']
-  new[i] = kind == 'none'
   if kind ~= 'stream' and kind ~= 'none' then return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. kind) end
   if redis.acl_check_cmd and not (redis.acl_check_cmd('XADD', KEYS[i], '*', 'm', '')
       and redis.acl_check_cmd('PUBLISH', KEYS[i], '')) then
@@ -80,10 +79,7 @@ redis.call('SET', KEYS[1], '1', 'PX', ARGV[2])
 local first = false
 for i = 2, topics do
   local id = append(KEYS[i], ARGV[3], ARGV[1])
-  if new[i] then
-    redis.call('SADD', index, KEYS[i])
-    redis.call('PUBLISH', index, KEYS[i])
-  end
+  if redis.call('SADD', index, KEYS[i]) == 1 then redis.call('PUBLISH', index, KEYS[i]) end
   first = first or id
 end
 return first
@@ -99,13 +95,15 @@ TAKE_LEASE = Script(
     """
 -- KEYS: lease, epoch   ARGV: owner, ttl ms
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
-if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], redis.call('TIME')[1]) end
-return redis.call('INCR', KEYS[2])
+local epoch = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, tonumber(redis.call('TIME')[1]))
+redis.call('SET', KEYS[2], string.format('%.0f', epoch))
+return epoch
 """,
 )
 """Take a free lease and raise its epoch.
 
-An epoch that the server has lost restarts from its clock, so it never falls below one that was given before.
+It is at least the clock's second: one that was lost with the server, or with a primary whose last writes no replica
+had, is never given a second time.
 """
 
 RENEW_LEASE = Script(

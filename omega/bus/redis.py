@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import hiredis
+import structlog
 from redis.exceptions import RedisError
 
 from omega.bus import _scripts
@@ -23,6 +24,7 @@ from omega.bus.messages import Message, MessageClass, Reply, Scalar
 from omega.bus.outbox import Outgoing
 from omega.bus.port import BusState, Delivery, Handler, Lease, Received, SendResult
 from omega.bus.requests import Answers, ask, serve
+from omega.bus.server_check import check_server
 from omega.bus.stamp import Stamper
 from omega.bus.stats import BusStats
 from omega.bus.topics import Topics
@@ -42,6 +44,9 @@ for i = 1, #ARGV do
 end
 return false
 """
+
+
+logger = structlog.get_logger(__name__)
 
 
 class RedisBus:
@@ -93,6 +98,7 @@ class RedisBus:
         self._link = link
         self._redis = client(self.endpoint, self.patience, name=self.source)
         await self._prove()
+        await self._look_at_server()
 
     async def close(self) -> None:
         """Flush the outbox within a bound and disconnect; no task and no connection stays behind."""
@@ -332,6 +338,17 @@ class RedisBus:
         data = decode(payload).data
         if isinstance(data, Reply):
             self._answers.arrive(data)
+
+    async def _look_at_server(self) -> None:
+        """Say once in the log what makes this server unfit for records; a user without INFO is left in peace."""
+        try:
+            info = await self._redis.info()
+        except (RedisError, OSError) as error:
+            logger.debug("server.not_looked_at", server=self.endpoint.shown, error=str(error))
+            return
+        for finding in check_server(info, self.endpoint.shown, watched=bool(self.endpoint.sentinels)):
+            if finding.level != "ok":
+                logger.warning("server.unfit", server=finding.subject, finding=finding.text, advice=finding.advice)
 
     async def _prove(self) -> None:
         """Find a missing right now: inside a script it would leave half a record behind."""

@@ -68,7 +68,10 @@ def replay(
 
 @app.command(epilog="**Example** `omega topics doctor --json`")
 def doctor(as_json: Json = False) -> None:
-    """Say what is wrong with the bus (lag, groups, dead letters, old versions, memory); exit 1 if anything is."""
+    """Say what is wrong with the bus and its server; exit 1 if anything is.
+
+    Lag, groups that are missing or hold a stream, dead letters, old versions; append-only file, eviction, memory.
+    """
     findings = _with_bus(inspect.doctor)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -80,6 +83,23 @@ def doctor(as_json: Json = False) -> None:
             )
     if any(finding.level == "bad" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command("drop-group", epilog="**Example** `omega topics drop-group dev:evt:ledger discord`")
+def drop_group(
+    stream: Annotated[str, typer.Argument(help="The stream, as `omega topics list` shows it.")],
+    group: Annotated[str, typer.Argument(help="A consumer group that nobody serves any more.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget a dead consumer group, for which the stream is kept beyond its length; wants the Redis user `admin`.
+
+    A service that comes back under that name reads the stream from its beginning.
+    """
+    if not yes:
+        typer.confirm(f"forget group {group} of {stream} and what it has not read?", abort=True)
+    count = _with_bus(lambda bus: inspect.drop_group(bus, stream, group))
+    print(json.dumps({"unread": count}) if as_json else f"{group} is forgotten; it had not read {count} records")
 
 
 @app.command(epilog="**Example** `omega topics acl --service runner --bot fib-btc`")

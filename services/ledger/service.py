@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
+from omega.bus.inspect import surplus
 from omega.bus.messages import Scalar
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM
@@ -202,10 +203,12 @@ class LedgerService(BaseService):
         return {topic: entry_order(entries[-1].entry_id) for topic, entries in newest.items() if entries}
 
     async def _watch_lag(self) -> None:
-        gauge = self.metrics.gauge("ledger_lag")
+        gauge, held = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")
         while True:
             for topic in (self.bus.topics.ledger(), self.bus.topics.decisions()):
                 gauge.labels(topic).set(sum([await self._behind(one) for one in await self.bus.streams(topic)]))
+            for topic in self.topics:
+                held.labels(topic).set(await surplus(self.bus, topic))
             await asyncio.sleep(_LAG_EVERY_S)
 
     async def _behind(self, stream: str) -> int:
