@@ -27,7 +27,7 @@ class _Asks(AbstractConnection):
             self.host, self.port = await locate(self._endpoint)
         except WireLost as error:
             raise ServerGone(str(error)) from error
-        await super()._connect()  # type: ignore[safe-super]  # the class beside this one connects
+        await super()._connect()  # type: ignore[no-untyped-call,safe-super]  # the class beside this one connects
 
     async def read_response(self, *words: Any, **options: Any) -> Any:
         """Read an answer; `READONLY` means that this server is a replica by now."""

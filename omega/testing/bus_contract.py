@@ -237,7 +237,8 @@ class BusContract:
         await held.release()
         taken = await asyncio.wait_for(waiting, 3)
 
-        assert (taken.epoch, taken.held, held.held) == (held.epoch + 1, True, False)
+        assert taken.epoch > held.epoch
+        assert (taken.held, held.held) == (True, False)
 
     async def test_records_not_acknowledged_come_again_first(self, world: BusWorld) -> None:
         """A consumer that died finds what it had in hand before anything new."""
