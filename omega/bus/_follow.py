@@ -244,7 +244,12 @@ class Follow(Feed):
             envelope = self._read(topic, raw)
             return None if envelope is None else self._give(topic, "", envelope)
         key = entry_key(entry_id)
-        if key <= self._last.setdefault(topic, (0, 0)):
+        last = self._last.get(topic)
+        if last is None:  # a new stream of a pattern: its first entries may be older than the subscription
+            self._last[topic] = (0, 0)
+            self._behind = True
+            return None
+        if key <= last:
             return None
         envelope = self._read(topic, raw)
         if envelope is None:
