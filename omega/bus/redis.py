@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Any
 
 import hiredis
@@ -190,12 +191,12 @@ class RedisBus:
 
     async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
         """Return entries of a stream, oldest first; see `Bus.history`."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             return await history(self.redis, self.topics, topic, count=count, after=after, reading=WireReading)
 
     async def streams(self, *topics: str) -> list[str]:
         """Return the streams behind topics and patterns; see `Bus.streams`."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             return [name for names in await behind(self.redis, self.topics, topics) for name in names]
 
     async def ask(
@@ -227,17 +228,17 @@ class RedisBus:
 
     async def put(self, key: str, value: str, *, ttl_s: float = 0) -> None:
         """Keep a small value under `Topics.state(...)`."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             await self.redis.set(key, value, px=int(ttl_s * 1_000) or None)
 
     async def get(self, key: str) -> str | None:
         """Return a kept value; None is absence and never an outage, which raises TransientError."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             return _text(await self.redis.get(key))
 
     async def take(self, key: str) -> str | None:
         """Return a kept value and delete it in one step."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             return _text(await self.redis.getdel(key))
 
     def _ready(self) -> Link:
@@ -368,15 +369,26 @@ class RedisBus:
 
 
 class _outage:  # noqa: N801 - reads as a statement
-    """Turn the client's errors into one of ours that names the server."""
+    """Turn the client's errors into one of ours that names the server, and its silence too.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    The client's retries are nested (a retry dials, and dialling retries): a server that accepts and says nothing would
+    hold the caller nine time-outs long.
+    """
+
+    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
         self._endpoint = endpoint
+        self._bound = asyncio.timeout(2 * patience.socket_s)
 
     async def __aenter__(self) -> None:
-        return None
+        await self._bound.__aenter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._bound.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise TransientError(f"{self._endpoint.shown} says nothing; the value is unknown") from error
         if isinstance(error, (RedisError, OSError)) and not isinstance(error, OmegaError):
             raise TransientError(f"{self._endpoint.shown} does not answer: {error}; the value is unknown") from error
 

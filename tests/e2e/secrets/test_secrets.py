@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,10 @@ DATABASE_PASSWORD = "planted-db-W5r%t"
 REDIS_PASSWORD = "planted-redis-u8Jh2"
 
 
+TROUBLE = re.compile(rb"\[(warning|error) *\]|cannot start|Fault|Error|Denied")
+"""What a process says when something is wrong: then it has said enough."""
+
+
 def forms(secret: str) -> set[bytes]:
     """Return a secret as it may be written: plain, in a URL, in base64."""
     return {secret.encode(), quote(secret, safe="").encode(), base64.b64encode(secret.encode())}
@@ -69,14 +74,16 @@ async def run_briefly(module: str, within_s: float, **env: str) -> bytes:
         stderr=asyncio.subprocess.STDOUT,
         cwd=ROOT,
     )
-    said = asyncio.ensure_future(process.communicate())
-    done, _ = await asyncio.wait({said}, timeout=within_s)
-    if not done:
-        process.send_signal(signal.SIGTERM)
-        done, _ = await asyncio.wait({said}, timeout=20)
-    if not done:
+    assert process.stdout is not None
+    said = b""
+    try:
+        async with asyncio.timeout(within_s):
+            while not (TROUBLE.search(said)) and (more := await process.stdout.read(1 << 16)):
+                said += more
+        process.terminate()
+    except (TimeoutError, ProcessLookupError):
         process.kill()
-    return (await said)[0]
+    return said + (await process.communicate())[0]
 
 
 def metrics(port: int) -> bytes:
@@ -140,33 +147,33 @@ async def provoked(farm: Farm, folder: Path) -> dict[str, bytes]:
     wrong = {**PLANTED, "OMEGA_GATEWAY__API_KEY": "demo-key"}
     dead = free_port()
     return {
-        "wrong keys": await run_briefly("services.gateway", 12, **gateway, **wrong),
+        "wrong keys": await run_briefly("services.gateway", 90, **gateway, **wrong),
         "refused settings": await run_briefly(
             "services.gateway",
-            20,
+            90,
             OMEGA_GATEWAY__API_SECRE=PLANTED["OMEGA_GATEWAY__API_SECRET"],
             OMEGA_GATEWAY__TIMEOUT_MS=PLANTED["OMEGA_GATEWAY__API_KEY"],
             OMEGA_REDIS_URL=f"redis://omega:{REDIS_PASSWORD}@127.0.0.1:{dead}/x",
         ),
         "dead database": await run_briefly(
             "services.ledger",
-            6,
+            90,
             OMEGA_REDIS_URL=farm.admin_url,
             OMEGA_DATABASE__URL=f"postgresql+asyncpg://o:{quote(DATABASE_PASSWORD, safe='')}@127.0.0.1:{dead}/omega",
         ),
         "dead Redis": await run_briefly(
-            "services.cosmic", 10, OMEGA_REDIS_URL=f"redis://127.0.0.1:{dead}", OMEGA_REDIS__PASSWORD=REDIS_PASSWORD
+            "services.cosmic", 90, OMEGA_REDIS_URL=f"redis://127.0.0.1:{dead}", OMEGA_REDIS__PASSWORD=REDIS_PASSWORD
         ),
         "wrong Redis password": await run_briefly(
             "services.cosmic",
-            10,
+            90,
             OMEGA_REDIS_URL=farm._server_url,
             OMEGA_REDIS__USERNAME="auto",
             OMEGA_REDIS__PASSWORD=REDIS_PASSWORD,
         ),
         "Discord away": await run_briefly(
             "services.discord_bot",
-            8,
+            90,
             OMEGA_REDIS_URL=farm.admin_url,
             OMEGA_DISCORD_BOT__ENABLED="true",
             OMEGA_DISCORD_BOT__TOKEN=DISCORD_TOKEN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self
 
 import pytest
@@ -39,6 +40,7 @@ class Mute:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports close themselves
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
@@ -54,13 +56,15 @@ class Mute:
 
     @staticmethod
     async def _pass(source: asyncio.StreamReader, target: asyncio.StreamWriter, deaf: asyncio.Event) -> None:
-        with suppress(OSError):
-            while data := await source.read(1 << 16):
-                if deaf.is_set():
-                    continue
-                target.write(data)
-                await target.drain()
-            target.close()
+        try:
+            with suppress(OSError):
+                while data := await source.read(1 << 16):
+                    if deaf.is_set():
+                        continue
+                    target.write(data)
+                    await target.drain()
+        finally:
+            target.transport.abort()
 
 
 @pytest.mark.req("0.28", "2.29")
@@ -94,7 +98,7 @@ async def test_silent_redis_stall_isolates_refuses_reads_and_lets_go_of_the_leas
     server: ValkeyServer, build: Build
 ) -> None:
     """The whole server stands still: ISOLATED, no lease is trusted, a read raises, and all comes back by itself."""
-    bus = await build()
+    bus = await build("runner/1", replace(QUICK, socket_s=1.0))
     lease = await bus.lease("xyko", ttl_s=1.5)
     server.freeze()
     try:
