@@ -50,6 +50,7 @@ STATES = (
     State("lease:bot:{bot}", ("runner",)),
     State("epoch:bot:{bot}", ("runner",)),
     State("runner:{bot}", ("runner",)),
+    State("standing:{bot}", ("gateway",), ("runner",)),
     State("lease:gateway:*", ("gateway",)),
     State("epoch:gateway:*", ("gateway",)),
     State("halt:*", ("gateway",), ("runner", "discord_bot", "cli")),
