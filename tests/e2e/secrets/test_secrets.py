@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -80,9 +81,11 @@ async def run_briefly(module: str, within_s: float, **env: str) -> bytes:
         async with asyncio.timeout(within_s):
             while not (TROUBLE.search(said)) and (more := await process.stdout.read(1 << 16)):
                 said += more
-        process.terminate()
-    except (TimeoutError, ProcessLookupError):
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.terminate()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
     return said + (await process.communicate())[0]
 
 
