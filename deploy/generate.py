@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
+from omega.bus.acl import SERVICES, acl_file, users
 from omega.telemetry.catalogue import ALERTS, METRICS, Alert, Kind, Metric
-from omega.topology import farm
+from omega.topology import BOTS, REDIS_SECRET, farm, redis_user
 
 ROOT = Path(__file__).resolve().parent.parent
 PROVISIONING = ROOT / "deploy/grafana/provisioning"
@@ -25,6 +26,7 @@ DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
 WIDTH, HEIGHT, COLUMNS = 6, 7, 24
 UNITS = {"s": "s", "fraction": "percentunit", "quote currency": "none", "base units": "none"}
 CONFIG = "deploy/k8s/components/config"
+DEMO_SECRETS = "deploy/k8s/components/demo-secrets"
 MONITORING = "deploy/k8s/components/monitoring"
 
 
@@ -192,6 +194,23 @@ def config_component(root: Path) -> dict[str, str]:
     return {f"{CONFIG}/kustomization.yaml": _yaml(component), f"{CONFIG}/volume.yaml": _yaml(patch), **copies}
 
 
+def redis_users() -> dict[str, str]:
+    """Return the demo's passwords at the Redis server, one a service, and the ACL file that knows their hashes.
+
+    dev and paper share them; each environment's users reach the topics of their environment alone.
+    """
+    who = [(service, "") for service in SERVICES] + [("runner", bot) for bot in BOTS]
+    files, lines = {}, ["user default off resetpass -@all"]
+    for environment in ("dev", "paper"):
+        passwords = {redis_user(environment, *one): f"demo-redis-{redis_user('', *one)[1:]}" for one in who}
+        admin = "demo-redis-admin" if environment == "paper" else ""
+        lines += acl_file(users(environment, BOTS), passwords, admin=admin).splitlines()[1:]
+        for name, password in passwords.items():
+            label = name.removeprefix(f"{environment}-")
+            files[f"{DEMO_SECRETS}/redis/{label}/{REDIS_SECRET}"] = password
+    return {**files, f"{DEMO_SECRETS}/users.acl": "\n".join(lines) + "\n"}
+
+
 def outputs(root: Path = ROOT) -> dict[str, str]:
     """Return every generated file, by path from the root of the repository."""
     return {
@@ -203,6 +222,7 @@ def outputs(root: Path = ROOT) -> dict[str, str]:
         f"{MONITORING}/generated/farm.json": dashboard(),
         f"{MONITORING}/generated/datasource.yml": (PROVISIONING / "datasources/prometheus.yml").read_text(),
         f"{MONITORING}/generated/provider.yml": (PROVISIONING / "dashboards/omega.yml").read_text(),
+        **redis_users(),
         **config_component(root),
     }
 

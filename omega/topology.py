@@ -23,6 +23,17 @@ DATA_DIR = "/app/data"
 STATE_DIR = "/app/state"
 """Where a container finds its configuration, hot settings, secrets, recorded data and its own durable files."""
 
+REDIS_SECRET = "redis__password"  # noqa: S105 - the name of a file
+"""The file below SECRETS_DIR that every service has: the password of its own user at the Redis server."""
+
+
+ENVIRONMENTS = ("dev", "paper", "live")
+
+
+def redis_user(environment: str, service: str, bot: str = "") -> str:
+    """Return the name of a service's own user at the Redis server: one a service, for runners one a bot."""
+    return f"{environment}-runner-{bot}" if bot else f"{environment}-{service.replace('_', '-')}"
+
 
 class Workload(StrEnum):
     """What Kubernetes keeps a service as."""
@@ -46,7 +57,7 @@ class ServiceSpec:
         port: health and metrics (services), or the port that the server listens on (Redis, PostgreSQL).
         needs: names of the services that it connects to. It may reach these and nothing else.
         env: settings as environment variables that a container needs beside the files in config/.
-        secrets: files below SECRETS_DIR that it reads, named section__field.
+        secrets: files below SECRETS_DIR that it reads beside REDIS_SECRET, named section__field.
         ports: further named ports, for the simulator's API and its administration.
         replicas: how many processes of it run.
         kind: Deployment, or StatefulSet where a second process must never start beside the first.
@@ -91,6 +102,7 @@ class ServiceSpec:
             "OMEGA_LIVE_DIR": LIVE_DIR,
             "OMEGA_SECRETS_DIR": SECRETS_DIR,
             "OMEGA_REDIS_URL": f"redis://{REDIS.label}:{REDIS.port}/0",
+            "OMEGA_REDIS__USERNAME": "auto",
             "OMEGA_MONITORING__HOST": "0.0.0.0",  # noqa: S104 - inside a container; policies decide who reaches it
             "OMEGA_MONITORING__PORT": str(self.port),
             **self.env,

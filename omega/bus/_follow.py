@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Self
 
 import structlog
 from redis.exceptions import RedisError
 
+from omega.bus._lanes import behind, patterned
 from omega.bus._subscription import Subscription
 from omega.bus.codec import decode
 from omega.bus.envelope import Envelope
 from omega.bus.port import Received
 from omega.bus.stats import BusStats
+from omega.bus.topics import Topics
 from omega.errors import CorruptData
 
 _PAGE = 512
@@ -148,7 +151,10 @@ class Signals(Feed):
 
 
 class Follow(Feed):
-    """Topics complete and in order. Entry ids grow by topic, so whatever comes twice is told by its id."""
+    """Topics complete and in order. Entry ids grow by stream, so whatever comes twice is told by its id.
+
+    A stream of a pattern that appears later is new as a whole: it is read from its beginning.
+    """
 
     def __init__(
         self,
@@ -158,23 +164,34 @@ class Follow(Feed):
         since: Mapping[str, str],
         stats: BusStats,
         reading: Any,
+        names: Topics,
     ) -> None:
         super().__init__(stats, reading)
         self._redis = redis
+        self._names_of = names
         self._topics = tuple(dict.fromkeys(topics))
+        self._growing = any(map(patterned, self._topics))
         self._since = since
         self._last: dict[str, EntryId] = {}
         self._seqs: dict[tuple[str, str, int, str], int] = {}
         self._raw: deque[tuple[bytes, Any]] = deque()
         self._ready: deque[Received] = deque()
         self._behind = True
-        self._subscription = subscribe(channels=self._topics, patterns=(), sink=self._sink, resumed=self._resumed)
+        self._subscription = subscribe(
+            channels=[topic for topic in self._topics if not patterned(topic)],
+            patterns=[topic for topic in self._topics if patterned(topic)],
+            sink=self._sink,
+            resumed=self._resumed,
+        )
 
     async def __aenter__(self) -> AsyncIterator[Received]:
-        for topic in self._topics:
+        for topic in await self._streams():
             self._last[topic] = await self._start_of(topic)
         await self._subscription.open()
         return self
+
+    async def _streams(self) -> list[str]:
+        return [name for names in await behind(self._redis, self._names_of, self._topics) for name in names]
 
     async def __aexit__(self, *_: object) -> None:
         self._end()
@@ -212,7 +229,9 @@ class Follow(Feed):
 
     async def _start_of(self, topic: str) -> EntryId:
         """Return the id behind which to read: what the caller has seen, or what is newest now."""
-        seen = self._since.get(topic, "")
+        seen = self._since.get(topic) or next(
+            (key for name, key in self._since.items() if patterned(name) and fnmatchcase(topic, name)), ""
+        )
         if seen:
             return entry_key(seen)
         newest = await self._redis.xrevrange(topic, count=1)
@@ -225,7 +244,12 @@ class Follow(Feed):
             envelope = self._read(topic, raw)
             return None if envelope is None else self._give(topic, "", envelope)
         key = entry_key(entry_id)
-        if key <= self._last[topic]:
+        last = self._last.get(topic)
+        if last is None:  # a new stream of a pattern: its first entries may be older than the subscription
+            self._last[topic] = (0, 0)
+            self._behind = True
+            return None
+        if key <= last:
             return None
         envelope = self._read(topic, raw)
         if envelope is None:
@@ -255,9 +279,12 @@ class Follow(Feed):
         """
         self._behind = False
         try:
+            if self._growing:
+                for topic in await self._streams():
+                    self._last.setdefault(topic, (0, 0))
+            streams = list(self._last.items())
             pages = [
-                await self._redis.xrange(topic, min=f"({last[0]}-{last[1]}", count=_PAGE)
-                for topic, last in self._last.items()
+                await self._redis.xrange(topic, min=f"({last[0]}-{last[1]}", count=_PAGE) for topic, last in streams
             ]
         except (RedisError, OSError) as error:
             self._behind = True
@@ -268,7 +295,7 @@ class Follow(Feed):
         horizon = min(full, default=1 << 63)
         self._behind = self._behind or bool(full)  # a loss during the reads has set it again
         found = []
-        for topic, page in zip(self._topics, pages, strict=True):
+        for (topic, _), page in zip(streams, pages, strict=True):
             for entry_id, fields in page:
                 key = entry_key(entry_id)
                 if key[0] > horizon:
@@ -285,3 +312,27 @@ class Follow(Feed):
 
 def _when(entry: tuple[int, int, Received]) -> tuple[int, int]:
     return entry[0], entry[1]
+
+
+async def history(redis: Any, names: Topics, topic: str, *, count: int, after: str, reading: Any) -> list[Received]:
+    """Return entries of a stream, or of all streams of a pattern in the order in which they came; see `Bus.history`."""
+    found: list[tuple[EntryId, Received]] = []
+    [streams] = await behind(redis, names, [topic])
+    for stream in streams:
+        rows = (
+            list(reversed(await redis.xrevrange(stream, count=count)))
+            if after == "-"
+            else await redis.xrange(stream, min=f"({after}", count=count)
+        )
+        found += [
+            (entry_key(entry_id), Received(stream, entry_id.decode(), reading.decode(fields[b"m"])))
+            for entry_id, fields in rows
+        ]
+    if len(streams) > 1:
+        found.sort(key=_position)
+        found = found[-count:] if after == "-" else found[:count]
+    return [received for _, received in found]
+
+
+def _position(entry: tuple[EntryId, Received]) -> EntryId:
+    return entry[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Self
 
 import structlog
@@ -13,13 +13,17 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from omega.bus import _scripts
 from omega.bus._follow import entry_key
+from omega.bus._lanes import Lanes
+from omega.bus._subscription import Subscription
 from omega.bus.endpoint import Patience
 from omega.bus.port import Delivery, Received
 from omega.bus.stats import BusStats
 from omega.bus.topics import Topics
-from omega.errors import CorruptData, EnvironmentFault, Fenced, InvariantBroken
+from omega.errors import CorruptData, EnvironmentFault, Fenced, InvariantBroken, TransientError
 
 _ACK_DELAY_S = 0.005
+_GROWING_MS = 100
+"""How long a reader of a pattern waits at most before it looks whether a new stream was announced."""
 _RETRY_S = 0.2
 DEAD_LENGTH = 10_000
 
@@ -56,13 +60,14 @@ class GroupDelivery:
 
 
 class GroupReader(AsyncIterator[list[Delivery]]):
-    """Reads topics as one consumer of a group, in batches of one topic each."""
+    """Reads topics as one consumer of a group, in batches of one topic each; a pattern is one topic."""
 
     def __init__(
         self,
         redis: Any,
         topics: Sequence[str],
         *,
+        subscribe: Callable[..., Subscription],
         group: str,
         consumer: str,
         batch: int,
@@ -74,7 +79,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
     ) -> None:
         self._decode = reading.decode
         self._redis = redis
-        self._topics = tuple(dict.fromkeys(topics))
+        self._lanes = Lanes(redis, names, topics, subscribe)
         self._group = group
         self._consumer = consumer
         self._batch = batch
@@ -85,7 +90,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         self._stats = stats
         self._last: dict[str, str] = {}
         self._in_hand: set[tuple[str, str]] = set()
-        self._pages: deque[list[Delivery]] = deque()
+        self._pages: deque[tuple[int, list[Delivery]]] = deque()
         self._due: list[tuple[float, str, str]] = []
         self._acks: dict[str, list[str]] = {}
         self._flush_handle: asyncio.TimerHandle | None = None
@@ -103,6 +108,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             self._flush_handle.cancel()
         await asyncio.gather(*self._flushing)
         await self._flush()
+        await self._lanes.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -114,7 +120,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             except ResponseError as error:
                 await self._recover(error)
                 continue
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, TransientError) as error:
                 logger.debug("group.read_retried", group=self._group, error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 continue
@@ -155,9 +161,11 @@ class GroupReader(AsyncIterator[list[Delivery]]):
     async def _begin(self) -> None:
         self._pages.clear()
         self._in_hand.clear()
-        await self._make_groups()
-        for topic in self._topics:
-            await self._own_pending(topic)
+        await self._lanes.refresh()
+        await self._make_groups(self._lanes.all)
+        for place, topics in enumerate(self._lanes.of):
+            for topic in topics:
+                await self._own_pending(topic, place)
         self._next_claim = time.monotonic() + self._patience.claim_s
         self._begun = True
 
@@ -165,7 +173,9 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         if not self._begun:
             await self._begin()
         if self._pages:
-            return self._pages.popleft()
+            return await self._next_page()
+        if self._lanes.stale:
+            await self._make_groups(await self._lanes.refresh())
         now = time.monotonic()
         if self._due and self._due[0][0] <= now:
             _, topic, entry_id = self._due.pop(0)
@@ -173,27 +183,39 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             return await self._claimed(topic, [entry_id], 0)
         if now >= self._next_claim:
             self._next_claim = now + self._patience.claim_s
+            self._lanes.stale = self._lanes.growing
             await self._claim_left_behind()
             if self._pages:
-                return self._pages.popleft()
-        return await self._read_new(now)
+                return self._pages.popleft()[1]
+        self._pages.extend(await self._read(len(self._lanes.of), self._wait_ms(now)))
+        return self._pages.popleft()[1] if self._pages else []
 
-    async def _read_new(self, now: float) -> list[Delivery]:
-        """Ask the higher topics first and without waiting, so that entries never delay an exit."""
-        for topic in self._topics[:-1]:
-            found = await self._read({topic: ">"}, None)
-            if found:
-                return found
-        block_ms = self._block_ms
-        if self._due:
-            block_ms = max(1, min(block_ms, int((self._due[0][0] - now) * 1_000)))
-        return await self._read(dict.fromkeys(self._topics, ">"), block_ms)
+    async def _next_page(self) -> list[Delivery]:
+        """Give what was read before, unless a higher topic has news by now: entries never delay an exit."""
+        higher = await self._read(self._pages[0][0], None)
+        self._pages.extendleft(reversed(higher))
+        return self._pages.popleft()[1]
 
-    async def _read(self, where: dict[str, str], block_ms: int | None) -> list[Delivery]:
+    def _wait_ms(self, now: float) -> int:
+        wait_ms = min(self._block_ms, _GROWING_MS) if self._lanes.growing else self._block_ms
+        return max(1, min(wait_ms, int((self._due[0][0] - now) * 1_000))) if self._due else wait_ms
+
+    async def _read(self, places: int, block_ms: int | None) -> list[tuple[int, list[Delivery]]]:
+        """Ask the first so many topics in one round trip; a page for each that has news, in their order."""
+        place_of = {name: place for place, names in enumerate(self._lanes.of[:places]) for name in names}
+        if not place_of:
+            await asyncio.sleep((block_ms or 0) / 1_000)
+            return []
+        where = dict.fromkeys(place_of, ">")
         reply = await self._redis.xreadgroup(self._group, self._consumer, where, count=self._batch, block=block_ms)
-        pages = [await self._deliver(topic.decode(), entries, None) for topic, entries in reply or ()]
-        self._pages.extend(page for page in pages[1:] if page)
-        return pages[0] if pages else []
+        pages: dict[int, list[Delivery]] = {}
+        for raw, entries in reply or ():
+            topic = raw.decode()
+            pages.setdefault(place_of[topic], []).extend(await self._deliver(topic, entries, None))
+        for place, page in pages.items():
+            if len(self._lanes.of[place]) > 1:  # several streams of one pattern: in the order in which they came
+                page.sort(key=_came)
+        return [(place, pages[place]) for place in sorted(pages) if pages[place]]
 
     async def _deliver(self, topic: str, entries: Sequence[Any], counts: dict[str, int] | None) -> list[Delivery]:
         """Turn entries into deliveries; what cannot be read, or has been tried too often, is buried."""
@@ -223,7 +245,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             page.append(GroupDelivery(Received(topic, entry_id, envelope), attempts, self))
         return page
 
-    async def _own_pending(self, topic: str) -> None:
+    async def _own_pending(self, topic: str, place: int) -> None:
         """Queue what this consumer had in hand when it died, oldest first."""
         after = "0"
         while True:
@@ -234,7 +256,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             after = entries[-1][0].decode()
             page = await self._deliver(topic, entries, await self._counts(topic, entries))
             if page:
-                self._pages.append(page)
+                self._pages.append((place, page))
 
     async def _counts(self, topic: str, entries: Sequence[Any]) -> dict[str, int]:
         rows = await self._redis.xpending_range(
@@ -249,7 +271,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
     async def _claim_left_behind(self) -> None:
         """Take over what another consumer (or an earlier life of this one) has left pending for too long."""
         idle_ms = int(self._patience.claim_idle_s * 1_000)
-        for topic in self._topics:
+        for place, topic in [(place, name) for place, names in enumerate(self._lanes.of) for name in names]:
             rows = await self._redis.xpending_range(
                 topic, self._group, min="-", max="+", count=self._batch, idle=idle_ms
             )
@@ -258,7 +280,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             if ids:
                 page = await self._claimed(topic, ids, idle_ms)
                 if page:
-                    self._pages.append(page)
+                    self._pages.append((place, page))
 
     async def _bury(self, topic: str, entry_id: str, raw: Any, reason: str, attempts: int) -> None:
         self._in_hand.discard((topic, entry_id))
@@ -277,22 +299,25 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             return
         if "NOGROUP" not in str(error):
             raise EnvironmentFault(
-                f"Redis refuses group {self._group} on {', '.join(self._topics)}: {error}; check the rights of the user"
+                f"Redis refuses group {self._group} on {', '.join(self._lanes.topics)}: {error}; "
+                "check the rights of the user (omega topics acl)"
             ) from error
         self._stats.groups_recreated += 1
-        logger.warning("group.recreated", group=self._group, topics=self._topics)
+        logger.warning("group.recreated", group=self._group, topics=self._lanes.topics)
         try:
-            await self._make_groups()
+            await self._make_groups(self._lanes.all)
         except (RedisError, OSError):
             await asyncio.sleep(_RETRY_S)
 
-    async def _make_groups(self) -> None:
-        for topic in self._topics:
+    async def _make_groups(self, topics: Sequence[str]) -> None:
+        for topic in topics:
             try:
                 await self._redis.xgroup_create(topic, self._group, id=await self._start_of(topic), mkstream=True)
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
+        if topics:  # a stream that a group has made is announced by nobody: its first message finds it there
+            await self._redis.sadd(self._names.streams(), *topics)
 
     async def _start_of(self, topic: str) -> str:
         """Return where a group begins: behind what it has read, or at 0 when it is new or the stream is younger."""
@@ -320,3 +345,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             logger.debug("acknowledgement.retried", group=self._group, error=str(error))
             if not self._closed and self._flush_handle is None:
                 self._flush_handle = asyncio.get_running_loop().call_later(_RETRY_S, self._flush_soon)
+
+
+def _came(delivery: Delivery) -> tuple[int, int]:
+    return entry_key(delivery.received.entry_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -24,6 +25,8 @@ _DRAIN_BATCH = 100
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "NOREPLICAS", "MISCONF")
 _STALL_S = 0.5
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.05, 0.5
+_DOUBT_S, _DOUBTED = 30.0, 20_000
+"""How long, and how many, records are remembered that a fail-over may have lost; below the life of their marks."""
 
 StateListener = Callable[[BusState, BusState], None]
 
@@ -46,6 +49,8 @@ class Link:
         self._timers: list[asyncio.TimerHandle] = []
         self._broken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._peer = ""
+        self._recent: deque[tuple[float, Outgoing]] | None = deque(maxlen=_DOUBTED) if endpoint.sentinels else None
 
     @property
     def state(self) -> BusState:
@@ -107,7 +112,7 @@ class Link:
             Denied: the outbox is full.
         """
         if self._direct and self._wire is not None and self._wire.open:
-            return self._wire.send(item.packed, item)
+            return self._fly(self._wire, item)
         self.outbox.put(item)
         self._stats.buffered += 1
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -157,7 +162,29 @@ class Link:
         except (OmegaError, TimeoutError):
             wire.abort()
             raise
-        self._wire = wire
+        if self._peer not in {"", wire.peer}:
+            self._doubt(wire.peer)
+        self._peer, self._wire = wire.peer, wire
+
+    def _fly(self, wire: Wire, item: Outgoing) -> asyncio.Future[Reply]:
+        if self._recent is not None:
+            now = time.monotonic()
+            self._recent.append((now, item))
+            while self._recent[0][0] < now - _DOUBT_S:
+                self._recent.popleft()
+        return wire.send(item.packed, item)
+
+    def _doubt(self, peer: str) -> None:
+        """Send again what a primary acknowledged shortly before another took over.
+
+        Replication is asynchronous: its newest entries may be gone. The marks tell the new primary what it has.
+        """
+        waiting = {item.message_id for item in self.outbox.waiting()}
+        again = [item for _, item in self._recent or () if item.message_id not in waiting]
+        if self._recent:
+            self._recent.clear()
+        self.outbox.put_back(again)
+        logger.warning("bus.failed_over", server=self.endpoint.shown, old=self._peer, new=peer, sent_again=len(again))
 
     def _lost(self, wire: Wire, orphans: list[Orphan]) -> None:
         """Take back what was in flight: it is older than anything in the outbox."""
@@ -213,7 +240,7 @@ class Link:
                 self.outbox.put_back(live)
                 raise WireLost(f"the connection to {self.endpoint.shown} broke while the outbox was sent")
             with self.together():
-                futures = [self._wire.send(item.packed, item) for item in live]
+                futures = [self._fly(self._wire, item) for item in live]
             async with asyncio.timeout(self._patience.socket_s):
                 replies = [await future for future in futures]
             refused = [item for item, reply in zip(live, replies, strict=True) if not self._taken(item, reply)]

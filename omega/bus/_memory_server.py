@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -23,6 +23,7 @@ Sink = Callable[[bytes, Any], None]
 Entry = tuple[bytes, dict[bytes, Any]]
 
 FENCED, DUPLICATE = "FENCED", "DUPLICATE"
+_TRIMMED_BY = 100
 
 
 @dataclass(slots=True)
@@ -119,8 +120,11 @@ class MemoryServer:
             return DUPLICATE
         self._keys[mark] = ("1", self.monotonic() + dedup_s)
         for topic in topics:
+            new = topic not in self.streams
             entry_id = self._append(topic, {b"m": envelope}, keep)
             self.publish(topic, (entry_id, envelope))
+            if new:
+                self.publish(f"{topic.partition(':')[0]}:st:streams", topic.encode())
         return topics[0]
 
     def flush(self) -> None:
@@ -228,6 +232,19 @@ class MemoryServer:
         owned = self._group(topic, group).pending
         return sum(owned.pop(entry_key(entry_id), None) is not None for entry_id in entry_ids)
 
+    async def xlen(self, topic: str) -> int:
+        """Return how many entries a stream holds."""
+        return len(self._stream(topic).ids)
+
+    async def smembers(self, _: str) -> set[bytes]:
+        """Return the index of streams: the only set that the bus keeps, and here it is what there is."""
+        self._alive()
+        return {name.encode() for name in self.streams}
+
+    async def sadd(self, _: str, *names: str) -> int:
+        """Note streams in the index; see `smembers`."""
+        return len(names)
+
     async def set(self, key: str, value: str, px: int | None = None) -> bool:
         """Keep a value."""
         self._alive()
@@ -320,8 +337,10 @@ class MemoryServer:
         stream.ids.append(key)
         stream.entries.append(fields)
         surplus = len(stream.ids) - keep
-        if surplus > keep // 10 + 16:  # approximate, like MAXLEN ~: cutting the head off each time would cost
-            del stream.ids[:surplus], stream.entries[:surplus]
+        if surplus >= _TRIMMED_BY and surplus % _TRIMMED_BY == 0:  # cutting the head off each time would cost
+            floors = [min(group.pending, default=group.last) for group in stream.groups.values()]
+            cut = min(surplus, bisect_left(stream.ids, min(floors, default=(1 << 63, 0))))
+            del stream.ids[:cut], stream.entries[:cut]
         self._wake()
         return f"{key[0]}-{key[1]}"
 

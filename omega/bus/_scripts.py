@@ -24,9 +24,41 @@ class Script:
         return hashlib.sha1(self.text.encode()).hexdigest().encode()  # noqa: S324 - the server's own naming, no secret
 
 
+_APPEND = """
+-- Trim by whole nodes what is beyond the length wanted, yet nothing that a group has not read and acknowledged.
+local function trim(key, length)
+  local surplus = redis.call('XLEN', key) - length
+  if surplus < 100 or surplus % 100 ~= 0 then return end
+  local groups, floor = redis.call('XINFO', 'GROUPS', key), false
+  local function before(a, b)
+    local am, an = a:match('(%d+)-(%d+)')
+    local bm, bn = b:match('(%d+)-(%d+)')
+    am, an, bm, bn = tonumber(am), tonumber(an), tonumber(bm), tonumber(bn)
+    return am < bm or (am == bm and an < bn)
+  end
+  for _, row in ipairs(groups) do
+    local name, last
+    for i = 1, #row, 2 do
+      if row[i] == 'name' then name = row[i + 1] elseif row[i] == 'last-delivered-id' then last = row[i + 1] end
+    end
+    local oldest = redis.call('XPENDING', key, name)[2] or last
+    if not floor or before(oldest, floor) then floor = oldest end
+  end
+  if floor then redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', surplus)
+  else redis.call('XTRIM', key, 'MAXLEN', '~', length) end
+end
+local function append(key, length, bytes)
+  local id = redis.call('XADD', key, '*', 'm', bytes)
+  redis.call('PUBLISH', key, id .. ' ' .. bytes)
+  trim(key, tonumber(length))
+  return id
+end
+"""
+
 SEND = Script(
     "send",
-    """
+    _APPEND
+    + """
 -- KEYS: dedup mark, topic..., [epoch key]   ARGV: bytes, dedup ms, length, epoch ('' = no fence)
 local topics = #KEYS
 if ARGV[4] ~= '' then
@@ -34,6 +66,7 @@ if ARGV[4] ~= '' then
   if tonumber(ARGV[4]) < tonumber(redis.call('GET', KEYS[#KEYS]) or '0') then return 'FENCED' end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'DUPLICATE' end
+local index = KEYS[2]:match('^[^:]+') .. ':st:streams'
 for i = 2, topics do
   local kind = redis.call('TYPE', KEYS[i])['ok']
   if kind ~= 'stream' and kind ~= 'none' then return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. kind) end
@@ -45,27 +78,32 @@ end
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[2])
 local first = false
 for i = 2, topics do
-  local id = redis.call('XADD', KEYS[i], 'MAXLEN', '~', ARGV[3], '*', 'm', ARGV[1])
-  redis.call('PUBLISH', KEYS[i], id .. ' ' .. ARGV[1])
+  local id = append(KEYS[i], ARGV[3], ARGV[1])
+  if redis.call('SADD', index, KEYS[i]) == 1 then redis.call('PUBLISH', index, KEYS[i]) end
   first = first or id
 end
 return first
 """,
 )
-"""Fence, deduplicate, append and publish one record. Published are the entry id, a space and the bytes of the entry."""
+"""Fence, deduplicate, append and publish one record. Published are the entry id, a space and the bytes of the entry.
+
+A stream that is new enters the index of all streams, and readers of patterns are told.
+"""
 
 TAKE_LEASE = Script(
     "take_lease",
     """
 -- KEYS: lease, epoch   ARGV: owner, ttl ms
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
-if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], redis.call('TIME')[1]) end
-return redis.call('INCR', KEYS[2])
+local epoch = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, tonumber(redis.call('TIME')[1]))
+redis.call('SET', KEYS[2], string.format('%.0f', epoch))
+return epoch
 """,
 )
 """Take a free lease and raise its epoch.
 
-An epoch that the server has lost restarts from its clock, so it never falls below one that was given before.
+It is at least the clock's second: one that was lost with the server, or with a primary whose last writes no replica
+had, is never given a second time.
 """
 
 RENEW_LEASE = Script(
@@ -106,12 +144,11 @@ return redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 
 REVIVE = Script(
     "revive",
-    """
+    _APPEND
+    + """
 -- KEYS: dead letters, stream   ARGV: dead entry id, bytes, length
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return false end
-local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'm', ARGV[2])
-redis.call('PUBLISH', KEYS[2], id .. ' ' .. ARGV[2])
-return id
+return append(KEYS[2], ARGV[3], ARGV[2])
 """,
 )
 """Send a dead letter to its stream again, once."""

@@ -12,7 +12,7 @@ import structlog
 
 from omega.bus.endpoint import Endpoint, Patience
 from omega.bus.wire import Orphan, Wire, WireLost, dial, pack
-from omega.errors import OmegaError
+from omega.errors import EnvironmentFault, OmegaError
 
 _PING = pack("PING")
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.05, 0.5
@@ -48,6 +48,7 @@ class Subscription:
         self._heard = 0.0
         self._paused = False
         self._unconfirmed = 0
+        self._refusal = ""
         self._confirmed = asyncio.Event()
         self._broken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -57,6 +58,7 @@ class Subscription:
 
         Raises:
             WireLost: the server is not reached within `start_s`.
+            EnvironmentFault: the server refuses a topic to this user.
         """
         deadline = time.monotonic() + self._patience.start_s
         while True:
@@ -95,6 +97,7 @@ class Subscription:
     async def _connect(self) -> None:
         self._broken.clear()
         self._confirmed.clear()
+        self._refusal = ""
         self._paused = False
         wire = await dial(self._endpoint, name=self._name, within_s=self._patience.connect_s, on_lost=self._lost)
         self._wire = wire
@@ -109,9 +112,13 @@ class Subscription:
                 await self._confirmed.wait()
         except TimeoutError:
             wire.abort()
-            raise WireLost(
-                f"{self._endpoint.shown} does not confirm the subscription; has the user a right to it?"
-            ) from None
+            raise WireLost(f"{self._endpoint.shown} does not confirm the subscription") from None
+        if self._refusal:
+            wire.abort()
+            raise EnvironmentFault(
+                f"{self._endpoint.shown} refuses a subscription to {', '.join((*self._channels, *self._patterns))}: "
+                f"{self._refusal}; grant the user these channels (omega topics acl)"
+            )
         self._heard = time.monotonic()
 
     def _lost(self, wire: Wire, _: list[Orphan]) -> None:
@@ -120,7 +127,8 @@ class Subscription:
 
     def _push(self, reply: Any) -> None:
         if not isinstance(reply, list):  # an error: the server refuses a topic and says why
-            logger.error("subscription.refused", server=self._endpoint.shown, error=str(reply))
+            self._refusal = str(reply)
+            self._confirmed.set()
             return
         kind = reply[0]
         if kind == b"message":

@@ -6,10 +6,11 @@ pool size are set here.
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as RedisPy  # noqa: TID251 - this is the place that the rule sends everybody to
@@ -27,8 +28,10 @@ _SCHEMES: Final = {
     "valkeys": "rediss",
     "valkey+unix": "unix",
     "redis+unix": "unix",
+    "redis+sentinel": "redis",
+    "rediss+sentinel": "rediss",
 }
-_DEFAULT_PORT = 6379
+_DEFAULT_PORT, _SENTINEL_PORT = 6379, 26_379
 _TOP_PORT = 65_535
 
 
@@ -128,7 +131,11 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One Redis server as a URL names it. The password is in no text that this class makes."""
+    """One Redis server as a URL names it. The password is in no text that this class makes.
+
+    With `sentinels`, host and port are not known beforehand: `omega.bus.wire.locate` asks them who is primary at every
+    connect.
+    """
 
     host: str
     port: int
@@ -138,25 +145,39 @@ class Endpoint:
     password: str = field(repr=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     options: dict[str, Any] = field(default_factory=dict, repr=False)
+    sentinels: tuple[Endpoint, ...] = ()
+    primary: str = ""
+    """The name under which the Sentinels watch it."""
 
     @property
     def shown(self) -> str:
         """The URL as it may be logged."""
         scheme = "unix" if self.path else "rediss" if self.tls else "redis"
         who = f"{self.username}:***@" if self.password else ""
+        if self.sentinels:
+            asked = ",".join(f"{one.host}:{one.port}" for one in self.sentinels)
+            return f"{scheme}+sentinel://{who}{asked}/{self.primary}/{self.db}"
         where = f"{self.path}?db={self.db}" if self.path else f"{self.host}:{self.port}/{self.db}"
         return f"{scheme}://{who}{where}"
 
     @classmethod
     def parse(cls, url: str, *, password: str = "") -> Endpoint:
-        """Read a URL: redis://, rediss://, unix://, valkey://, valkeys://, valkey+unix://.
+        """Read a URL: redis://, rediss://, unix://, valkey://, valkeys://, valkey+unix://, redis+sentinel://.
+
+        `redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/NAME[/DB]` names the Sentinels; their own login is in
+        `sentinel_username` and `sentinel_password`. `rediss` is TLS: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`.
 
         Raises:
             ConfigError: the URL is none of these, or a part of it is out of range.
         """
         scheme = urlsplit(url).scheme
         if scheme not in _SCHEMES:
-            raise ConfigError(f"{masked(url)} is no Redis URL: write redis://host:6379/0, rediss://... or unix:///path")
+            raise ConfigError(
+                f"{masked(url)} is no Redis URL: write redis://host:6379/0, rediss://..., unix:///path or "
+                "redis+sentinel://host:26379,host:26379/name/0"
+            )
+        if scheme.endswith("+sentinel"):
+            return _watched(url, password)
         try:
             parts: dict[str, Any] = dict(parse_url(_SCHEMES[scheme] + url[len(scheme) :]))
             port = urlsplit(url).port
@@ -175,12 +196,12 @@ class Endpoint:
         )
 
 
+_PASSWORDS: Final = re.compile(r"(?<=//)([^:/@]*:)[^@/]+(?=@)|((?:^|[?&])(?:sentinel_)?password=)[^&]+")
+
+
 def masked(url: str) -> str:
     """Return a URL with its password replaced."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
+    return _PASSWORDS.sub(lambda found: (found[1] or found[2]) + "***", url)
 
 
 def client(endpoint: Endpoint, patience: Patience, *, name: str = "omega") -> RedisPy:
@@ -190,6 +211,11 @@ def client(endpoint: Endpoint, patience: Patience, *, name: str = "omega") -> Re
     """
     kind: type = UnixDomainSocketConnection if endpoint.path else SSLConnection if endpoint.tls else Connection
     where: dict[str, Any] = {"path": endpoint.path} if endpoint.path else {"host": endpoint.host, "port": endpoint.port}
+    if endpoint.sentinels:
+        from omega.bus._primary import PrimaryConnection, SecurePrimaryConnection
+
+        kind = SecurePrimaryConnection if endpoint.tls else PrimaryConnection
+        where = {"endpoint": endpoint, "host": "", "port": 0}
     pool = BlockingConnectionPool(
         max_connections=patience.pool_size,
         timeout=patience.socket_s,
@@ -218,12 +244,64 @@ def _in_range(value: object, low: int, high: int, what: str, url: str) -> int:
     return number
 
 
+def _watched(url: str, password: str) -> Endpoint:
+    """Read a URL that names Sentinels."""
+    scheme, _, rest = url.partition("://")
+    where, _, query = rest.partition("?")
+    login, at, address = where.rpartition("@")
+    hosts, _, path = address.partition("/")
+    name, _, db = path.partition("/")
+    if not (hosts and name):
+        raise ConfigError(f"{masked(url)} lacks a part: write redis+sentinel://host:26379,host:26379/NAME/0")
+    given = {key: values[-1] for key, values in parse_qs(query).items()}
+    sentinel_user, sentinel_password = given.pop("sentinel_username", ""), given.pop("sentinel_password", "")
+    plain = f"{scheme.removesuffix('+sentinel')}://{login}{at}primary/{db or 0}"
+    model = Endpoint.parse(
+        f"{plain}?{'&'.join(f'{key}={quote(value)}' for key, value in given.items())}", password=password
+    )
+    return Endpoint(
+        host="",
+        port=0,
+        path="",
+        db=model.db,
+        username=model.username,
+        password=model.password,
+        tls=model.tls,
+        options=model.options,
+        sentinels=tuple(_sentinel(one, url, sentinel_user, sentinel_password, model.tls) for one in hosts.split(",")),
+        primary=unquote(name),
+    )
+
+
+def _sentinel(text: str, url: str, user: str, password: str, tls: ssl.SSLContext | None) -> Endpoint:
+    host, _, port = text.strip().rpartition(":") if ":" in text else (text.strip(), "", str(_SENTINEL_PORT))
+    if not (host and port.isdigit()):
+        raise ConfigError(f"{text!r} in {masked(url)} is no Sentinel: write host:26379")
+    where = _in_range(port, 1, _TOP_PORT, "port", url)
+    return Endpoint(host=host, port=where, path="", db=0, username=user, password=password, tls=tls)
+
+
 def _tls(options: dict[str, Any]) -> ssl.SSLContext:
-    """Build the context of the raw connections from the options that redis-py reads from the URL."""
-    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
-    if options.get("ssl_certfile"):
-        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+    """Build the context of the raw connections from the options that redis-py reads from the URL.
+
+    Raises:
+        ConfigError: a certificate or key file is missing or cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+        if options.get("ssl_certfile"):
+            context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+    except (OSError, ssl.SSLError) as error:
+        named = ", ".join(str(options[key]) for key in _FILES if options.get(key))
+        raise ConfigError(f"TLS to Redis cannot be set up with {named}: {error}; check redis.tls_*") from None
     if options.get("ssl_cert_reqs") == "none":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    elif options.get("ssl_check_hostname") is False:
+        context.check_hostname = False
+    else:
+        options["ssl_check_hostname"] = True  # both connections alike, whatever the client's default is
     return context
+
+
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")

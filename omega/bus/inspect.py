@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Protocol
 
 from pydantic_core import from_json
@@ -11,14 +15,20 @@ from pydantic_core import from_json
 from omega.bus import _scripts
 from omega.bus.codec import WIRE_NAMES
 from omega.bus.envelope import Envelope
+from omega.bus.memory import MemoryBus
 from omega.bus.messages import BY_NAME, SPECS, MessageClass
 from omega.bus.port import Bus, Received
 from omega.bus.redis import RedisBus
+from omega.bus.samples import samples
+from omega.bus.server_check import Finding, check_server
+from omega.bus.topics import Topics
+from omega.errors import ConfigError
 
 _SCAN = 500
 _LOOKED_AT = 200
 _LAG = 50
-_MEMORY_SHARE = 0.6
+_HELD = 200
+"""Entries above the wanted length that trimming by whole nodes leaves by itself."""
 _REPLAY_PAGE = 100
 
 
@@ -50,16 +60,6 @@ class TopicInfo:
     last_id: str
     memory: int
     groups: tuple[GroupInfo, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that a human should know. `level` is `ok`, `warn` or `bad`; `advice` is the next step."""
-
-    level: str
-    subject: str
-    text: str
-    advice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,50 @@ async def doctor(bus: RedisBus) -> list[Finding]:
     for info in topics:
         findings += _of_groups(info)
         findings += await _of_entries(bus, info)
-    findings.append(await _of_memory(bus))
-    return findings
+    return findings + await server_findings(bus)
+
+
+async def server_findings(bus: RedisBus) -> list[Finding]:
+    """Look at the server itself: append-only file, eviction, role, replicas, memory."""
+    return check_server(await bus.redis.info(), bus.endpoint.shown, watched=bool(bus.endpoint.sentinels))
+
+
+async def drop_group(bus: RedisBus, stream: str, group: str) -> int:
+    """Forget a consumer group that nobody serves any more, and return how many records it had not read or acknowledged.
+
+    Until then the stream is kept for it beyond its length.
+
+    Raises:
+        ConfigError: the stream has no such group.
+    """
+    info = await _topic(bus, stream) if await bus.redis.exists(stream) else None
+    found = next((one for one in info.groups if one.name == group), None) if info is not None else None
+    if found is None:
+        raise ConfigError(f"{stream} has no group {group!r}: see `omega topics list`")
+    await bus.redis.xgroup_destroy(stream, group)
+    return max(found.lag, 0) + found.pending
+
+
+async def surplus(bus: Bus, *topics: str) -> int:
+    """Return how many entries the streams behind topics hold beyond their lengths for groups that lag."""
+    assert isinstance(bus, (RedisBus, MemoryBus))
+    found = 0
+    for stream in await bus.streams(*topics):
+        found += max(0, await bus.redis.xlen(stream) - (kept(stream) or sys.maxsize) - _HELD)
+    return found
+
+
+def kept(topic: str) -> int:
+    """Return how many entries a stream is meant to keep, 0 when no message of the registry goes there."""
+    env = topic.partition(":")[0]
+    return next((keep for pattern, keep in _lengths(env) if fnmatchcase(topic, pattern)), 0)
+
+
+@cache
+def _lengths(env: str) -> tuple[tuple[str, int], ...]:
+    topics = Topics(env)
+    names = [(topic, spec.keep) for spec in SPECS for sample in samples(spec.name) for topic in topics.of(sample)]
+    return tuple((re.sub(r"<[^>]*>", "*", topic), keep) for topic, keep in names if keep)
 
 
 async def _topic(bus: RedisBus, name: str) -> TopicInfo:
@@ -173,7 +215,12 @@ def _missing_groups(topics: list[TopicInfo], env: str) -> list[Finding]:
 
 def _of_groups(info: TopicInfo) -> list[Finding]:
     findings = []
+    surplus = info.entries - kept(info.topic) if kept(info.topic) else 0
     for group in info.groups:
+        if surplus > _HELD and group.lag + group.pending > kept(info.topic):
+            text = f"group {group.name} holds {surplus} entries beyond the {kept(info.topic)} that are kept"
+            advice = f"start {group.name}, or give it up: omega topics drop-group {info.topic} {group.name}"
+            findings.append(Finding("bad", info.topic, text, advice))
         behind = max(group.lag, 0) + group.pending
         if behind > _LAG:
             text = f"group {group.name} is {group.lag} behind with {group.pending} in hand"
@@ -202,15 +249,6 @@ async def _of_entries(bus: RedisBus, info: TopicInfo) -> list[Finding]:
         text = f"{source} sent {count} of {name} version {version}"
         findings.append(Finding("warn", info.topic, text, f"update {source}, or this build"))
     return findings
-
-
-async def _of_memory(bus: RedisBus) -> Finding:
-    info = await bus.redis.info("memory")
-    used, limit = int(info["used_memory"]), int(info.get("maxmemory", 0))
-    text = f"{used / 2**20:.1f} MiB used" + (f" of {limit / 2**20:.0f}" if limit else ", no limit set")
-    if limit and used > limit * _MEMORY_SHARE:
-        return Finding("bad", bus.endpoint.shown, text, "raise maxmemory, or keep fewer entries")
-    return Finding("ok", bus.endpoint.shown, text, "")
 
 
 def is_record(name: str) -> bool:

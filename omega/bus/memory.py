@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from omega.bus._follow import Follow, Signals
+from omega.bus._follow import Follow, Signals, history
 from omega.bus._groups import GroupReader
+from omega.bus._lanes import behind
 from omega.bus._link import StateListener
 from omega.bus._memory_server import DUPLICATE, FENCED, MemoryServer
 from omega.bus.codec import format_of
@@ -114,7 +115,6 @@ class MemoryBus:
         self.patience = patience or Patience()
         self._server = self.hub.server
         self._stamper = Stamper(source, self.topics, now_ns=self._server.now_ns, new_id=new_id)
-        self._mark = f"{env}:st:seen:"
         self._reply_to = source.replace("/", ":")
         self._outbox = Outbox(self.patience.outbox)
         self._kept: dict[str, tuple[Envelope, tuple[str, ...], tuple[str, int] | None]] = {}
@@ -215,7 +215,7 @@ class MemoryBus:
         self, *topics: str, since: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
         """Read topics completely and in order; see `Bus.follow`."""
-        return Follow(self._subscribe, self._server, topics, since or {}, self.stats, MemoryReading)
+        return Follow(self._subscribe, self._server, topics, since or {}, self.stats, MemoryReading, self.topics)
 
     def records(
         self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
@@ -224,6 +224,7 @@ class MemoryBus:
         return GroupReader(
             self._server,
             topics,
+            subscribe=self._subscribe,
             group=group,
             consumer=self.source,
             batch=batch,
@@ -237,11 +238,12 @@ class MemoryBus:
     async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
         """Return entries of a stream, oldest first; see `Bus.history`."""
         self._reach()
-        if after == "-":
-            rows = list(reversed(await self._server.xrevrange(topic, count=count)))
-        else:
-            rows = await self._server.xrange(topic, min=f"({after}", count=count)
-        return [Received(topic, entry_id.decode(), fields[b"m"]) for entry_id, fields in rows]
+        return await history(self._server, self.topics, topic, count=count, after=after, reading=MemoryReading)
+
+    async def streams(self, *topics: str) -> list[str]:
+        """Return the streams behind topics and patterns; see `Bus.streams`."""
+        self._reach()
+        return [name for names in await behind(self._server, self.topics, topics) for name in names]
 
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int
@@ -313,7 +315,8 @@ class MemoryBus:
 
     def _write(self, envelope: Envelope, topics: tuple[str, ...], fence: tuple[str, int] | None) -> SendResult:
         keep = format_of(envelope.data).spec.keep
-        done = self._server.send(self._mark + envelope.id, topics, envelope, keep=keep, dedup_s=_DEDUP_S, fence=fence)
+        mark = self.topics.seen(topics[0], envelope.id)
+        done = self._server.send(mark, topics, envelope, keep=keep, dedup_s=_DEDUP_S, fence=fence)
         if done == FENCED:
             self.stats.fenced += 1
             raise Fenced(f"{envelope.type} {envelope.id} is refused: somebody holds a newer epoch; stop writing")

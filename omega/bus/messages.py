@@ -407,6 +407,7 @@ class Spec:
         keep: entries that a stream keeps, approximately; 0 for a signal.
         producers: the services that send it (for the topic map and the Redis rights).
         consumers: the services that read it.
+        groups: those of them that drain it as a consumer group; they alone may acknowledge.
     """
 
     name: str
@@ -416,6 +417,7 @@ class Spec:
     keep: int
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
 
 _S, _R = MessageClass.SIGNAL, MessageClass.RECORD
@@ -429,20 +431,90 @@ SPECS: tuple[Spec, ...] = (
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
     Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli", "gateway")),
     Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot", "runner")),
-    Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",)),
-    Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli")),
-    Spec("order.event", OrderEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),
-    Spec("fill", Fill, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot", "cli")),
-    Spec("stop.event", StopEvent, _R, 1, 200_000, ("gateway",), ("runner", "ledger", "discord_bot")),
-    Spec("funding", FundingPaid, _R, 1, 200_000, ("gateway",), ("runner", "ledger")),
-    Spec("halt.changed", HaltChanged, _R, 1, 200_000, ("gateway",), ("ledger", "discord_bot", "runner")),
-    Spec("command", Command, _R, 1, 10_000, ("discord_bot", "cli"), ("gateway", "runner", "ledger")),
-    Spec("command.result", CommandResult, _R, 1, 10_000, ("gateway", "runner"), ("ledger", "discord_bot", "cli")),
-    Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot")),
-    Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli", "gateway"), ("ledger",)),
-    Spec("request", Request, _R, 1, 1_000, ("discord_bot", "cli", "runner"), ("cosmic", "gateway", "ledger")),
+    Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",), groups=("gateway",)),
+    Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli"), groups=("ledger",)),
+    Spec(
+        "order.event",
+        OrderEvent,
+        _R,
+        1,
+        200_000,
+        ("gateway",),
+        ("runner", "ledger", "discord_bot", "cli"),
+        groups=("ledger", "discord_bot"),
+    ),
+    Spec(
+        "fill",
+        Fill,
+        _R,
+        1,
+        200_000,
+        ("gateway",),
+        ("runner", "ledger", "discord_bot", "cli"),
+        groups=("ledger", "discord_bot"),
+    ),
+    Spec(
+        "stop.event",
+        StopEvent,
+        _R,
+        1,
+        200_000,
+        ("gateway",),
+        ("runner", "ledger", "discord_bot"),
+        groups=("ledger", "discord_bot"),
+    ),
+    Spec("funding", FundingPaid, _R, 1, 200_000, ("gateway",), ("runner", "ledger"), groups=("ledger",)),
+    Spec(
+        "halt.changed",
+        HaltChanged,
+        _R,
+        1,
+        200_000,
+        ("gateway",),
+        ("ledger", "discord_bot"),
+        groups=("ledger", "discord_bot"),
+    ),
+    Spec(
+        "command",
+        Command,
+        _R,
+        1,
+        10_000,
+        ("discord_bot", "cli"),
+        ("gateway", "runner", "ledger"),
+        groups=("gateway", "ledger"),
+    ),
+    Spec(
+        "command.result",
+        CommandResult,
+        _R,
+        1,
+        10_000,
+        ("gateway", "runner"),
+        ("ledger", "discord_bot", "cli"),
+        groups=("ledger",),
+    ),
+    Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot"), groups=("ledger",)),
+    Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli", "gateway"), ("ledger",), groups=("ledger",)),
+    Spec(
+        "request",
+        Request,
+        _R,
+        1,
+        1_000,
+        ("discord_bot", "cli", "runner"),
+        ("cosmic", "gateway", "ledger"),
+        groups=("cosmic", "gateway", "ledger"),
+    ),
     Spec("reply", Reply, _S, 1, 0, ("cosmic", "gateway", "ledger"), ("discord_bot", "cli", "runner")),
 )
+
+ASKS: dict[str, tuple[str, ...]] = {
+    "discord_bot": ("cosmic", "gateway", "ledger"),
+    "cli": ("cosmic", "gateway", "ledger"),
+    "runner": ("cosmic",),
+}
+"""Whom a service may ask: a bot asks the sky and nobody who can move money."""
 
 BY_NAME: dict[str, Spec] = {spec.name: spec for spec in SPECS}
 BY_CLASS: dict[type, Spec] = {spec.cls: spec for spec in SPECS}

@@ -136,7 +136,7 @@ class Bus(Protocol):
     def follow(
         self, *topics: str, since: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
-        """Read topics completely and in order of arrival across all of them.
+        """Read topics, or all streams of a `*` pattern, completely and in order of arrival across all of them.
 
         `since` names the entry id by topic after which to read; a topic without one is read from now on. Records come
         from the pub/sub twin; a hole in `seq`, a reconnect, or a `since` reads the stream, so nothing is lost or
@@ -149,15 +149,20 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[list[Delivery]]]:
         """Read as a consumer group: at least once, own pending first, earlier topics of the list before later ones.
 
+        A `*` pattern is one topic: all its streams, new ones too; a batch has their records in order of arrival.
         The group is created when it is missing (also after FLUSHALL) and starts at the stream's beginning.
         """
         ...
 
     async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
-        """Return up to `count` of the newest entries of a stream, oldest first.
+        """Return up to `count` of the newest entries of a stream, or of all streams of a `*` pattern, oldest first.
 
         With `after`, the entries behind that id.
         """
+        ...
+
+    async def streams(self, *topics: str) -> list[str]:
+        """Return the streams behind topics: of a `*` pattern those that exist, of a name itself."""
         ...
 
     async def ask(

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Any
 
 import hiredis
+import structlog
 from redis.exceptions import RedisError
 
 from omega.bus import _scripts
-from omega.bus._follow import Follow, Signals, WireReading
+from omega.bus._follow import Follow, Signals, WireReading, history
 from omega.bus._groups import GroupReader
+from omega.bus._lanes import behind
 from omega.bus._link import Link, StateListener, passing
 from omega.bus._subscription import Sink, Subscription
 from omega.bus.codec import decode, format_of
@@ -22,6 +25,7 @@ from omega.bus.messages import Message, MessageClass, Reply, Scalar
 from omega.bus.outbox import Outgoing
 from omega.bus.port import BusState, Delivery, Handler, Lease, Received, SendResult
 from omega.bus.requests import Answers, ask, serve
+from omega.bus.server_check import check_server
 from omega.bus.stamp import Stamper
 from omega.bus.stats import BusStats
 from omega.bus.topics import Topics
@@ -41,6 +45,9 @@ for i = 1, #ARGV do
 end
 return false
 """
+
+
+logger = structlog.get_logger(__name__)
 
 
 class RedisBus:
@@ -63,7 +70,6 @@ class RedisBus:
         self._proves = tuple(proves)
         self._stamper = Stamper(source, self.topics)
         self._reply_to = source.replace("/", ":")
-        self._mark = f"{env}:st:seen:"
         self._redis: Any = None
         self._link: Link | None = None
         self._listeners: list[StateListener] = []
@@ -93,6 +99,7 @@ class RedisBus:
         self._link = link
         self._redis = client(self.endpoint, self.patience, name=self.source)
         await self._prove()
+        await self._look_at_server()
 
     async def close(self) -> None:
         """Flush the outbox within a bound and disconnect; no task and no connection stays behind."""
@@ -162,7 +169,7 @@ class RedisBus:
         self, *topics: str, since: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
         """Read topics completely and in order; see `Bus.follow`."""
-        return Follow(self._subscribe, self.redis, topics, since or {}, self.stats, WireReading)
+        return Follow(self._subscribe, self.redis, topics, since or {}, self.stats, WireReading, self.topics)
 
     def records(
         self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
@@ -171,6 +178,7 @@ class RedisBus:
         return GroupReader(
             self.redis,
             topics,
+            subscribe=self._subscribe,
             group=group,
             consumer=self.source,
             batch=batch,
@@ -183,12 +191,13 @@ class RedisBus:
 
     async def history(self, topic: str, *, count: int = 1_000, after: str = "-") -> list[Received]:
         """Return entries of a stream, oldest first; see `Bus.history`."""
-        async with _outage(self.endpoint):
-            if after == "-":
-                rows = list(reversed(await self.redis.xrevrange(topic, count=count)))
-            else:
-                rows = await self.redis.xrange(topic, min=f"({after}", count=count)
-        return [Received(topic, entry_id.decode(), decode(fields[b"m"])) for entry_id, fields in rows]
+        async with _outage(self.endpoint, self.patience):
+            return await history(self.redis, self.topics, topic, count=count, after=after, reading=WireReading)
+
+    async def streams(self, *topics: str) -> list[str]:
+        """Return the streams behind topics and patterns; see `Bus.streams`."""
+        async with _outage(self.endpoint, self.patience):
+            return [name for names in await behind(self.redis, self.topics, topics) for name in names]
 
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int
@@ -219,17 +228,17 @@ class RedisBus:
 
     async def put(self, key: str, value: str, *, ttl_s: float = 0) -> None:
         """Keep a small value under `Topics.state(...)`."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             await self.redis.set(key, value, px=int(ttl_s * 1_000) or None)
 
     async def get(self, key: str) -> str | None:
         """Return a kept value; None is absence and never an outage, which raises TransientError."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             return _text(await self.redis.get(key))
 
     async def take(self, key: str) -> str | None:
         """Return a kept value and delete it in one step."""
-        async with _outage(self.endpoint):
+        async with _outage(self.endpoint, self.patience):
             return _text(await self.redis.getdel(key))
 
     def _ready(self) -> Link:
@@ -258,7 +267,7 @@ class RedisBus:
         )
         if spec.delivery is MessageClass.SIGNAL:
             return topics[0], raw
-        keys: tuple[str, ...] = (self._mark + message_id, *topics)
+        keys: tuple[str, ...] = (self.topics.seen(topics[0], message_id), *topics)
         fence: str | int = ""
         if lease is not None:
             keys, fence = (*keys, epoch_key(self.topics, lease.name)), epoch
@@ -288,7 +297,7 @@ class RedisBus:
             return SendResult.BUFFERED
         raise EnvironmentFault(
             f"{self.endpoint.shown} refuses {item.type} {item.message_id}: {text}; "
-            "check the rights of the user and what else uses the topic's key"
+            "check the rights of the user (omega topics acl) and what else uses the topic's key"
         )
 
     async def _published(self, future: asyncio.Future[Any] | None) -> SendResult:
@@ -331,6 +340,17 @@ class RedisBus:
         if isinstance(data, Reply):
             self._answers.arrive(data)
 
+    async def _look_at_server(self) -> None:
+        """Say once in the log what makes this server unfit for records; a user without INFO is left in peace."""
+        try:
+            info = await self._redis.info()
+        except (RedisError, OSError) as error:
+            logger.debug("server.not_looked_at", server=self.endpoint.shown, error=str(error))
+            return
+        for finding in check_server(info, self.endpoint.shown, watched=bool(self.endpoint.sentinels)):
+            if finding.level != "ok":
+                logger.warning("server.unfit", server=finding.subject, finding=finding.text, advice=finding.advice)
+
     async def _prove(self) -> None:
         """Find a missing right now: inside a script it would leave half a record behind."""
         try:
@@ -344,20 +364,31 @@ class RedisBus:
             await self.close()
             raise EnvironmentFault(
                 f"user {self.endpoint.username or 'default'!r} at {self.endpoint.shown} may not append to, publish on "
-                f"and subscribe to {refused.decode()}; grant it ~key and &channel rights"
+                f"and subscribe to {refused.decode()}; grant it ~key and &channel rights (omega topics acl)"
             )
 
 
 class _outage:  # noqa: N801 - reads as a statement
-    """Turn the client's errors into one of ours that names the server."""
+    """Turn the client's errors into one of ours that names the server, and its silence too.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    The client's retries are nested (a retry dials, and dialling retries): a server that accepts and says nothing would
+    hold the caller nine time-outs long.
+    """
+
+    def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
         self._endpoint = endpoint
+        self._bound = asyncio.timeout(2 * patience.socket_s)
 
     async def __aenter__(self) -> None:
-        return None
+        await self._bound.__aenter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._bound.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise TransientError(f"{self._endpoint.shown} says nothing; the value is unknown") from error
         if isinstance(error, (RedisError, OSError)) and not isinstance(error, OmegaError):
             raise TransientError(f"{self._endpoint.shown} does not answer: {error}; the value is unknown") from error
 

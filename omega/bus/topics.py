@@ -1,6 +1,8 @@
 """Every topic name, as a function; spelled nowhere else. The topic map and the Redis rights are made from here.
 
-Shape: `{env}:{class}:{domain}[:{venue}][:{account}][:{symbol}][:{detail}]`, lower case.
+Shape: `{env}:{class}:{domain}[:{venue}][:{account}][:{symbol}][:{detail}]`, lower case. A bot writes to topics that end
+in its own name or lane, so that the server itself can refuse what is another's; a function without that argument
+returns the `*` pattern over all of them, which `follow`, `records` and `history` read as one.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ FARM = "farm"
 """The target of a command that concerns everything."""
 RISK = "@risk"
 """The target of a command to the gates alone; no bot can be called so."""
+
+ALL = "*"
+"""Stands for every value of one part of a name: the topic is a pattern then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,13 @@ class Topics:
         """Readings of one cosmic factor."""
         return f"{self.env}:cosmic:reading:{factor}"
 
-    def intents(self, venue: str, account: str, *, high: bool) -> str:
-        """Intents for one account; the high lane (exits) is drained before the low one (entries)."""
-        return f"{self.env}:intent:{venue}:{account}:{'hi' if high else 'lo'}"
+    def intents(self, venue: str, account: str, *, high: bool, bot: str = ALL) -> str:
+        """Intents of one bot for one account; the high lanes (exits) are drained before the low ones (entries)."""
+        return f"{self.env}:intent:{venue}:{account}:{bot}:{'hi' if high else 'lo'}"
 
-    def decisions(self) -> str:
-        """All decisions of all bots."""
-        return f"{self.env}:evt:decision"
+    def decisions(self, bot: str = ALL) -> str:
+        """Return where the decisions of a bot go."""
+        return f"{self.env}:evt:decision:{bot}"
 
     def ledger(self) -> str:
         """All order, fill, stop, funding and halt events."""
@@ -91,13 +96,13 @@ class Topics:
             return f"{self.env}:ctl:{target.lstrip('@')}"
         return f"{self.env}:ctl:bot:{target}"
 
-    def control_results(self) -> str:
-        """How far commands have come."""
-        return f"{self.env}:ctl:result"
+    def control_results(self, target: str = ALL) -> str:
+        """How far the commands to a bot, or to the farm, have come."""
+        return f"{self.env}:ctl:result:{target}"
 
-    def config(self) -> str:
-        """Applied and refused configurations."""
-        return f"{self.env}:cfg:applied"
+    def config(self, service: str = ALL) -> str:
+        """Applied and refused configurations of a kind of service."""
+        return f"{self.env}:cfg:applied:{service}"
 
     def audit(self) -> str:
         """What people did."""
@@ -119,6 +124,14 @@ class Topics:
         """The key of a small shared value (leases, epochs, halts, last quotes)."""
         return ":".join((self.env, "st", *parts))
 
+    def streams(self) -> str:
+        """The set of all streams; a new one is announced on the channel of the same name."""
+        return self.state("streams")
+
+    def seen(self, topic: str, message_id: str) -> str:
+        """The mark that suppresses a repeat. It is as private as the topic: nobody marks another's message as sent."""
+        return f"{self.env}:st:seen:{topic[len(self.env) + 1 :]}:{message_id}"
+
     def of(self, message: Message) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 - one row a message type
         """Return the topics that a message goes to, all written by one call."""
         match message:
@@ -136,20 +149,20 @@ class Topics:
                 return (self.account_status(venue, account),)
             case Reading(factor=factor):
                 return (self.reading(factor),)
-            case Intent(venue=venue, account=account):
-                return (self.intents(venue, account, high=message.reduces),)
-            case DecisionMade():
-                return (self.decisions(),)
+            case Intent(venue=venue, account=account, bot=bot):
+                return (self.intents(venue, account, high=message.reduces, bot=bot),)
+            case DecisionMade(bot=bot):
+                return (self.decisions(bot),)
             case OrderEvent(bot=bot) | StopEvent(bot=bot) | FundingPaid(bot=bot) | Fill(bot=bot):
                 return (self.bot_events(bot), self.ledger())
             case HaltChanged():
                 return (self.ledger(),)
             case Command(target=target):
                 return (self.control(target),)
-            case CommandResult():
-                return (self.control_results(),)
-            case ConfigChanged():
-                return (self.config(),)
+            case CommandResult(target=target):
+                return (self.control_results(target),)
+            case ConfigChanged(service=service):
+                return (self.config(service),)
             case AuditNote():
                 return (self.audit(),)
             case Request(service=service):

@@ -6,6 +6,7 @@ It costs a fraction of a client's call; everything else goes through the pooled 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -20,6 +21,10 @@ Push = Callable[[list[Any]], None]
 Orphan = tuple["asyncio.Future[Reply]", object]
 Lost = Callable[["Wire", list[Orphan]], None]
 """Called when the connection breaks, with the tagged commands that have no answer, oldest first."""
+
+
+_SENTINEL_S = 0.5
+"""Time for one Sentinel; the next one is asked then."""
 
 
 class WireLost(TransientError):  # noqa: N818 - what happened, like the other outcomes
@@ -43,6 +48,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._closed = self._loop.create_future()
+        self.peer = endpoint.path or f"{endpoint.host}:{endpoint.port}"
 
     @property
     def open(self) -> bool:
@@ -159,6 +165,35 @@ def pack(*words: bytes | str | int) -> bytes:
     return packed
 
 
+async def locate(endpoint: Endpoint) -> tuple[str, int]:
+    """Return host and port of a server: its own, or those of the primary that the first answering Sentinel names.
+
+    Raises:
+        WireLost: no Sentinel answers, or none knows the name.
+    """
+    if not endpoint.sentinels:
+        return endpoint.host, endpoint.port
+    said = []
+    for sentinel in endpoint.sentinels:
+        try:
+            wire = await dial(sentinel, name="omega", within_s=_SENTINEL_S)
+        except (WireLost, EnvironmentFault) as error:
+            said.append(str(error))
+            continue
+        try:
+            async with asyncio.timeout(_SENTINEL_S):
+                found = await wire.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", endpoint.primary)
+        except (TransientError, TimeoutError) as error:
+            said.append(f"{sentinel.shown}: {error}")
+            continue
+        finally:
+            wire.abort()
+        if found:
+            return found[0].decode(), int(found[1])
+        said.append(f"{sentinel.shown} watches no {endpoint.primary}")
+    raise WireLost(f"no Sentinel names the primary {endpoint.primary} ({'; '.join(said)})")
+
+
 async def _open(endpoint: Endpoint, name: str, within_s: float, on_lost: Lost | None) -> Wire:
     loop = asyncio.get_running_loop()
     wire = Wire(endpoint, on_lost=on_lost)
@@ -168,7 +203,9 @@ async def _open(endpoint: Endpoint, name: str, within_s: float, on_lost: Lost | 
             if endpoint.path:
                 await loop.create_unix_connection(lambda: wire, endpoint.path)
             else:
-                await loop.create_connection(lambda: wire, endpoint.host, endpoint.port, ssl=endpoint.tls)
+                host, port = await locate(endpoint)
+                wire.peer = f"{host}:{port}"
+                await loop.create_connection(lambda: wire, host, port, ssl=endpoint.tls)
             await _greet(wire, endpoint, name)
         greeted = True
     finally:
@@ -182,10 +219,15 @@ async def dial(endpoint: Endpoint, *, name: str, within_s: float, on_lost: Lost 
 
     Raises:
         WireLost: the server is not reached in time.
-        EnvironmentFault: the server refuses the login or lacks the database.
+        EnvironmentFault: the server refuses the login, lacks the database, or shows a certificate that is not its own.
     """
     try:
         return await _open(endpoint, name, within_s, on_lost)
+    except ssl.SSLCertVerificationError as error:
+        raise EnvironmentFault(
+            f"{endpoint.shown} shows a certificate that is refused: {error.verify_message}; set redis.tls_ca_file to "
+            "the authority that signed it, and call the server by the name in it"
+        ) from error
     except (OSError, TimeoutError) as error:
         raise WireLost(f"{endpoint.shown} is not reached: {str(error) or f'silent for {within_s:g} s'}") from error
 
@@ -199,6 +241,9 @@ async def _greet(wire: Wire, endpoint: Endpoint, name: str) -> None:
             await wire.call("SELECT", endpoint.db)
         await wire.call("CLIENT", "SETNAME", name.replace(" ", "-"))
         await wire.call("PING")
+        if endpoint.sentinels and (role := (await wire.call("ROLE"))[0]) != b"master":
+            wire.abort()
+            raise WireLost(f"{wire.peer} is a {role.decode()} and no primary yet")
     except ServerRefused as error:
         wire.abort()
         if "LOADING" in str(error):

@@ -170,7 +170,7 @@ def _send(verb: Verb, targets: Sequence[str], reason: str, *, as_json: bool) -> 
 
 async def _statuses(bus: Bus, _settings: Settings) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    async with bus.signals(f"{bus.topics.env}:st:bot:*") as stream:
+    async with bus.signals(bus.topics.bot_status("*")) as stream:
         try:
             async with asyncio.timeout(LISTEN_S):
                 async for received in stream:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
+import os
 import platform
 import shutil
 import socket
@@ -49,7 +51,7 @@ def doctor(
 
         show(as_json=as_json)
         return
-    findings = [*_machine(), *_packages(), _configuration(), *_tools()]
+    findings = [*_machine(), *_packages(), _configuration(), *_redis(), *_tools()]
     if as_json:
         print(json.dumps([_row(finding) for finding in findings], indent=2))
     else:
@@ -113,6 +115,34 @@ def _configuration() -> Finding:
         return Finding("configuration", fine=False, detail=str(error), needed=True, advice="see `omega config check`")
     bots = sum(bot.enabled for bot in settings.bots.values())
     return Finding("configuration", fine=True, detail=f"{settings.environment.name}, {bots} bots enabled", needed=True)
+
+
+def _redis() -> list[Finding]:
+    """Look at the server that OMEGA_REDIS_URL names, if any: `omega up` brings its own otherwise."""
+    if not os.environ.get("OMEGA_REDIS_URL"):
+        return []
+
+    async def look() -> list[Finding]:
+        from omega.bus import connect
+        from omega.bus.inspect import server_findings
+        from omega.config.loader import load
+
+        settings = load().settings
+        bus = connect(settings.redis, env=settings.environment.name.value, source="cli:doctor")
+        await bus.start()
+        try:
+            found = await server_findings(bus)
+        finally:
+            await bus.close()
+        return [
+            Finding(f"redis {one.subject}", one.level == "ok", one.text, one.level == "bad", one.advice)
+            for one in found
+        ]
+
+    try:
+        return asyncio.run(look())
+    except OmegaError as error:
+        return [Finding("redis", fine=False, detail=str(error), needed=True, advice="see docs/howto/redis.md")]
 
 
 def _tools() -> list[Finding]:

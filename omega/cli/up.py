@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from omega.cli.farm import Farm, FarmOptions
-from omega.cli.farm.composition import LOCKSTEP, interrupted
+from omega.cli.farm.composition import LOCKSTEP, URL_FILE, interrupted
 from omega.cli.farm.result import result
 from omega.config import Settings
 from omega.config.loader import load
@@ -171,6 +171,9 @@ async def _run(settings: Settings, options: FarmOptions, show: str) -> dict[str,
     async with interrupted(stop):
         if show != _Show.JSON:
             print(f"starting the farm: {', '.join(options.bots)} · logs in {options.home}", file=sys.stderr)
+            if not options.redis_url:
+                door = f"export OMEGA_REDIS_URL=$(cat {options.home / URL_FILE})"
+                print(f"for `omega bot` and `omega topics` in another shell: {door}", file=sys.stderr)
         async with Farm(settings, options) as farm:
             work = asyncio.create_task(_replay(farm, stop))
             try:

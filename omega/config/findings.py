@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,6 +53,11 @@ def _line(found: Mapping[str, Any], tree: Branch, nearest: Callable[[tuple[str, 
     return f"{where}: {name}{_value(path, found.get('input'))}: {EXPECTED.get(kind) or _words(found)}"
 
 
+_LIKE_A_SECRET = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])(?!\S*://)(?![./~])\S{16,}")
+"""Long, of letters and figures, no address and no path: what the sixteen characters of a key look like at the least."""
+_OPENING = 3
+
+
 def _words(found: Mapping[str, Any]) -> str:
     return str(found["msg"]).replace("Input should be", "must be").replace("String should match", "must match")
 
@@ -65,4 +71,6 @@ def _value(path: tuple[str, ...], value: object) -> str:
     if any(is_secret_key(part) for part in path) or isinstance(value, dict | list):
         return ""
     shown = Redactor().text(str(value))
+    if _LIKE_A_SECRET.fullmatch(shown):  # a key that was pasted into the wrong field
+        return f" = {shown[:_OPENING]}... ({len(shown)} characters, not shown: it may be a secret)"
     return f" = {shown if len(shown) <= LONGEST else shown[:LONGEST] + '...'}"

@@ -21,6 +21,7 @@ from omega.config.schema import accepts, fit, nearest
 from omega.config.symbols import check_symbols
 from omega.config.tree import Branch, Leaf, Origin, flow, read_yaml
 from omega.errors import ConfigError
+from omega.topology import redis_user
 
 SECTION_FILES = ("cosmic.yaml", "risk.yaml")
 REDIS_URL = "OMEGA_REDIS_URL"
@@ -89,7 +90,7 @@ def load(
     check_live(settings, service=service)
     check_symbols(settings)
     return Loaded(
-        settings=_completed(settings),
+        settings=_completed(settings, service or "cli"),
         provenance={path: str(origin) for path, origin in tree.origins().items()},
         generation=_hash(tree),
         warnings=tuple(warnings),
@@ -210,8 +211,9 @@ def _validated(tree: Branch) -> Settings:
         raise ConfigError(explain(error, tree, nearest)) from None
 
 
-def _completed(settings: Settings) -> Settings:
-    redis = settings.redis.complete()
+def _completed(settings: Settings, service: str) -> Settings:
+    bot = settings.runner.bot if service == "runner" else ""
+    redis = settings.redis.complete(redis_user(settings.environment.name.value, service, bot))
     return settings if redis is settings.redis else settings.model_copy(update={"redis": redis})
 
 

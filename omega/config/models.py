@@ -106,16 +106,27 @@ class Database(Section):
     echo: bool = setting(False, "log every SQL statement")
 
 
+AUTO = "auto"
+"""The username of whoever starts: the service's own."""
+
+
 class Redis(Section):
     """How the bus is reached."""
 
     url: str = setting(
         "redis://127.0.0.1:6379/0", "server URL (OMEGA_REDIS_URL): redis, rediss, unix or valkey+unix", repr=False
     )
-    username: str = setting("", "access-list user; put into the URL when the settings are loaded")
+    username: str = setting(
+        "", "access-list user, put into the URL when the settings are loaded; `auto` = the service's own, ENV-SERVICE"
+    )
     password: SecretStr = setting(
         NO_SECRET, "password from a secret file; put into the URL when the settings are loaded"
     )
+    sentinel_username: str = setting("", "user at the Sentinels, where they want one")
+    sentinel_password: SecretStr = setting(NO_SECRET, "password at the Sentinels, from a secret file")
+    tls_ca_file: str = setting("", "authority that signed the server's certificate (rediss); empty = the system's")
+    tls_cert_file: str = setting("", "certificate of this client, where the server wants one")
+    tls_key_file: str = setting("", "its private key")
     connect_timeout_s: float = setting(1.0, "time to connect", unit="s", gt=0)
     start_s: float = setting(2.5, "time to reach the server at start before giving up", unit="s", gt=0)
     socket_timeout_s: float = setting(5.0, "time for one answer", unit="s", gt=0)
@@ -128,15 +139,32 @@ class Redis(Section):
     max_deliveries: int = setting(5, "failed deliveries before the dead letters", unit="deliveries", ge=1)
     lease_ttl_s: float = setting(15.0, "life of a lease without renewal", unit="s", gt=0)
 
-    def complete(self) -> Redis:
-        """Return the section with user and password inside its URL."""
+    def complete(self, own_user: str = "") -> Redis:
+        """Return the section with everything inside its URL; `own_user` stands for the username `auto`."""
         secret = self.password.get_secret_value()
-        if not (secret or self.username):
-            return self
         scheme, _, rest = self.url.partition("://")
-        address = rest.rpartition("@")[2]
-        user = quote(self.username, safe="")
-        return self.model_copy(update={"url": f"{scheme}://{user}:{quote(secret, safe='')}@{address}"})
+        if secret or self.username not in {"", AUTO}:
+            user = quote(own_user if self.username == AUTO else self.username, safe="")
+            rest = f"{user}:{quote(secret, safe='')}@{rest.rpartition('@')[2]}"
+        for name, value in self._further(scheme):
+            rest += f"{'&' if '?' in rest else '?'}{name}={quote(value, safe='/')}"
+        whole = f"{scheme}://{rest}"
+        return self if whole == self.url else self.model_copy(update={"url": whole})
+
+    def _further(self, scheme: str) -> list[tuple[str, str]]:
+        """Return what the URL lacks: the files of TLS, the login at the Sentinels, each where the scheme wants it."""
+        secure = scheme in {"rediss", "valkeys", "rediss+sentinel"}
+        tls = [
+            ("ssl_ca_certs", self.tls_ca_file),
+            ("ssl_certfile", self.tls_cert_file),
+            ("ssl_keyfile", self.tls_key_file),
+        ]
+        login = [
+            ("sentinel_username", self.sentinel_username),
+            ("sentinel_password", self.sentinel_password.get_secret_value()),
+        ]
+        wanted = [*(tls if secure else ()), *(login if scheme.endswith("+sentinel") else ())]
+        return [(name, value) for name, value in wanted if value]
 
 
 class Lanes(Section):

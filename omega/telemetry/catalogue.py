@@ -189,6 +189,7 @@ METRICS: tuple[Metric, ...] = (
     # ledger, cosmic, discord, simulator
     _counter("ledger_records_total", "type", "Records written.", "ledger"),
     _gauge("ledger_lag", "stream", "Records the ledger has not written yet.", "ledger"),
+    _gauge("stream_held", "topic", "Entries beyond the wanted length that wait for a consumer group.", "ledger"),
     _histogram("ledger_commit_seconds", "", "Time of one transaction.", "ledger", FAST),
     _gauge("database_up", "", "1 while the database answers.", "ledger"),
     _gauge("cosmic_reading", "factor", "Value of a factor in [-1, 1].", "cosmic"),

@@ -54,11 +54,15 @@ class ValkeyServer:
         folder: holds its data, its log and its pid file.
         port: on 127.0.0.1.
         options: further settings of the server, as on its command line without the dashes.
+        binary: the program; the embedded server, else the machine's, when empty.
+        config: a configuration file that it reads first (a Sentinel writes to its own).
     """
 
     folder: Path
     port: int
     options: Mapping[str, str] = field(default_factory=dict)
+    binary: str = ""
+    config: str = ""
     _process: subprocess.Popen[bytes] | None = None
     _watcher: subprocess.Popen[bytes] | None = None
 
@@ -78,8 +82,8 @@ class ValkeyServer:
         Raises:
             EnvironmentFault: there is no server to start, or it does not come up.
         """
-        binary = server_binary()
-        if binary is None:
+        binary = self.binary or server_binary()
+        if not binary:
             raise EnvironmentFault(INSTALL)
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command
@@ -130,6 +134,8 @@ class ValkeyServer:
             return connection.recv(1 << 16)
 
     def _arguments(self) -> list[str]:
+        if self.config:
+            return [self.config, "--sentinel"]
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",

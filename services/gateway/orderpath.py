@@ -92,13 +92,19 @@ class OrderPath:
             intents = [
                 (delivery.received.envelope, delivery.received.envelope.data)
                 for delivery in batch
-                if isinstance(delivery.received.envelope.data, Intent)
+                if isinstance(delivery.received.envelope.data, Intent) and self._in_its_lane(delivery)
             ]
             await self._insist(lambda: self.accept(intents))
             await asyncio.sleep(0)  # the orders leave before the acknowledgements do
             for delivery in batch:
                 async with delivery:
-                    pass
+                    if not self._in_its_lane(delivery):
+                        raise Denied("an intent stands in another bot's lane; find who wrote it", rule="lane")
+
+    def _in_its_lane(self, delivery: Delivery) -> bool:
+        """Tell whether a message came the way that the server lets its bot write to and no other."""
+        received = delivery.received
+        return received.topic in self._bus.topics.of(received.envelope.data)
 
     def accept(self, intents: Iterable[tuple[Envelope, Intent]]) -> list[JournalOrder]:
         """Judge and journal intents, exits first, and start the sends of those that pass; return those.

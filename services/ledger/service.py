@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
+from omega.bus.inspect import surplus
 from omega.bus.messages import Scalar
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM
@@ -197,16 +198,21 @@ class LedgerService(BaseService):
         return {"topics": len(ends)}
 
     async def _stream_ends(self) -> dict[str, tuple[int, int]]:
-        newest = {topic: await self.bus.history(topic, count=1) for topic in self.topics}
+        streams = await self.bus.streams(*self.topics)
+        newest = {topic: await self.bus.history(topic, count=1) for topic in streams}
         return {topic: entry_order(entries[-1].entry_id) for topic, entries in newest.items() if entries}
 
     async def _watch_lag(self) -> None:
-        gauge = self.metrics.gauge("ledger_lag")
+        gauge, held = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")
         while True:
             for topic in (self.bus.topics.ledger(), self.bus.topics.decisions()):
-                written = self._written.get(topic, "-")
-                newest = await self.bus.history(topic, count=1)
-                even = not newest or newest[-1].entry_id == written
-                behind = [] if even else await self.bus.history(topic, count=_LAG_COUNTED, after=written)
-                gauge.labels(topic).set(len(behind))
+                gauge.labels(topic).set(sum([await self._behind(one) for one in await self.bus.streams(topic)]))
+            for topic in self.topics:
+                held.labels(topic).set(await surplus(self.bus, topic))
             await asyncio.sleep(_LAG_EVERY_S)
+
+    async def _behind(self, stream: str) -> int:
+        written = self._written.get(stream, "-")
+        newest = await self.bus.history(stream, count=1)
+        even = not newest or newest[-1].entry_id == written
+        return 0 if even else len(await self.bus.history(stream, count=_LAG_COUNTED, after=written))

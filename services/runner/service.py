@@ -267,11 +267,9 @@ class RunnerService(BaseService):
         """Decide on the newest bar of the history, unless the process that died before has done so."""
         if not len(self.window):
             return
-        made = await self.bus.history(self.bus.topics.decisions(), count=2_000)
+        made = await self.bus.history(self.bus.topics.decisions(self.bot.seat.bot), count=2_000)
         done = {
-            entry.envelope.data.decision.bar_ts_ns
-            for entry in made
-            if isinstance(entry.envelope.data, DecisionMade) and entry.envelope.data.bot == self.bot.seat.bot
+            entry.envelope.data.decision.bar_ts_ns for entry in made if isinstance(entry.envelope.data, DecisionMade)
         }
         if done and self.window.last_ts_ns not in done:
             await self._decide(received_ns=self._received_ns, cause="", corr="")

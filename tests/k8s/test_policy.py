@@ -72,11 +72,19 @@ def test_no_secret_stands_in_the_environment_and_each_reaches_its_consumer_alone
             assert "secretKeyRef" not in variable.get("valueFrom", {})
         assert all("secretRef" not in source for source in pod.container.get("envFrom", ()))
         for volume in pod.spec.get("volumes", ()):
-            if "secret" in volume:
-                assert volume["secret"]["defaultMode"] == 0o400
-                mounted.setdefault(volume["secret"]["secretName"].partition("-secrets")[0], set()).add(pod.name)
+            names = [volume["secret"]["secretName"]] if "secret" in volume else []
+            names += [
+                one["secret"]["name"] for one in volume.get("projected", {}).get("sources", ()) if "secret" in one
+            ]
+            if names:
+                assert (volume.get("secret") or volume["projected"])["defaultMode"] == 0o400
+            for name in names:
+                plain = re.sub(r"-[0-9a-z]{10}$", "", name) if name.startswith("redis-") else name
+                mounted.setdefault(plain.partition("-secrets")[0], set()).add(pod.name)
 
-    assert mounted == {name: {name} for name in ("gateway", "ledger", "discord-bot", "postgres")}
+    users = {pod.name for pod in overlay.pods()} - {"redis", "postgres", "prometheus", "grafana"}
+    own = {name: {name} for name in ("gateway", "ledger", "discord-bot", "postgres")}
+    assert mounted == {**own, "redis-acl": {"redis"}, **{f"redis-{name}": {name} for name in users}}
 
 
 @pytest.mark.req("1.75")

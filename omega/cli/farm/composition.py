@@ -16,18 +16,22 @@ from pathlib import Path
 from typing import Any, Self
 
 from omega.bus import Bus, connect
+from omega.bus.acl import ADMIN
 from omega.cli.farm.admin import AdminClient
 from omega.cli.farm.conductor import Conductor
 from omega.cli.farm.observer import Observer
 from omega.cli.farm.processes import Child, Processes, exchange_line, fatal, not_ready
-from omega.cli.farm.redis_server import redis_child, wait_for_redis
+from omega.cli.farm.redis_server import Keys, redis_child, wait_for_redis, write_private
 from omega.config import Settings
 from omega.domain import timeframe_ns
 from omega.errors import OmegaError
 from omega.runtime.ports import HeldPorts
+from omega.topology import redis_user
 
 READY_S = 60.0
 LOCKSTEP = "lockstep"
+URL_FILE = "redis.url"
+"""In the run's folder: the server's URL with the login for people, for `omega bot`, `omega topics` and redis-cli."""
 DEMO = {"API_KEY": "demo-key", "API_SECRET": "demo-secret", "PASSPHRASE": "demo-pass"}
 """What the simulator lets in; play money needs no secret."""
 
@@ -69,6 +73,9 @@ class Farm:
         self.simulator_port = self.ports.take()
         self.admin = AdminClient(self.admin_port)
         self.redis_url = options.redis_url
+        self._keys: Keys | None = None
+        self.admin_url = options.redis_url
+        self._server_url = ""
         self.bus: Bus
         self.observer: Observer
         self.conductor: Conductor | None = None
@@ -150,9 +157,7 @@ class Farm:
     async def _start(self) -> None:
         self.options.home.mkdir(parents=True, exist_ok=True)
         if not self.redis_url:
-            child, self.redis_url = redis_child(self.options.home, self.ports.take())
-            await self.processes.start(child)
-            await wait_for_redis(child)
+            await self._start_redis()
         for child in self._children():
             await self.processes.start(child)
         self.bus = connect(self.redis_url, env=self.settings.environment.name, source="cli:up")
@@ -177,6 +182,25 @@ class Farm:
                 recovered=lambda: self.until_ready({"simulator", "gateway"}),
             )
 
+    async def _start_redis(self) -> None:
+        """Start the embedded server with a user a service; `redis_url` is the door for people, also in a file."""
+        # Every configured bot has a user, so that one that is added by hand can log in too.
+        bots = sorted({*self.settings.bots, *self.options.bots})
+        keys = Keys.fresh(self.settings.environment.name.value, bots)
+        child, url = redis_child(self.options.home, self.ports.take(), keys.acl(bots))
+        await self.processes.start(child)
+        await wait_for_redis(child)
+        self._keys, self._server_url = keys, url
+        self.redis_url, self.admin_url = keys.login(url, "cli"), keys.login(url, ADMIN)
+        write_private(self.options.home / URL_FILE, self.redis_url + "\n")
+
+    def _redis_env(self, service: str, bot: str) -> dict[str, str]:
+        if self._keys is None:
+            return {"OMEGA_REDIS_URL": self.redis_url}
+        name = redis_user(self._keys.env, service, bot)
+        login = {"OMEGA_REDIS__USERNAME": name, "OMEGA_REDIS__PASSWORD": self._keys.of[name]}
+        return {"OMEGA_REDIS_URL": self._server_url, **login}
+
     def _spawn(self, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work))
 
@@ -193,7 +217,7 @@ class Farm:
         base = f"http://127.0.0.1:{self.simulator_port}"
         common = {
             "OMEGA_ENV": self.settings.environment.name,
-            "OMEGA_REDIS_URL": self.redis_url,
+            **self._redis_env(service, env.get("OMEGA_RUNNER__BOT", "")),
             "OMEGA_ENVIRONMENT__INSTANCE": name,
             "OMEGA_MONITORING__HOST": "127.0.0.1",
             "OMEGA_MONITORING__PORT": str(port),

@@ -77,8 +77,8 @@ class Observer:
 
     async def follow_signals(self) -> None:
         """Keep the latest status of everything until cancelled."""
-        env = self.bus.topics.env
-        async with self.bus.signals(f"{env}:st:bot:*", f"{env}:st:account:*") as stream:
+        topics = self.bus.topics
+        async with self.bus.signals(topics.bot_status("*"), topics.account_status("*", "*")) as stream:
             async for received in stream:
                 match received.envelope.data:
                     case BotStatus() as status:

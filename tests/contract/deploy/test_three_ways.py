@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -12,7 +13,17 @@ import pytest
 import yaml
 
 from omega.config import load
-from omega.topology import BOTS, INFRASTRUCTURE, SECRETS_DIR, STATE_DIR, ServiceSpec, farm, images
+from omega.topology import (
+    BOTS,
+    INFRASTRUCTURE,
+    REDIS_SECRET,
+    SECRETS_DIR,
+    STATE_DIR,
+    ServiceSpec,
+    farm,
+    images,
+    redis_user,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 MONITORING = {"prometheus", "grafana"}
@@ -53,6 +64,22 @@ def _kubernetes(environment: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _source(row: str | dict[str, str]) -> str:
+    return row if isinstance(row, str) else row["source"]
+
+
+def _target(row: str | dict[str, str]) -> str:
+    return row if isinstance(row, str) else row["target"]
+
+
+def _redis_secret(workload: dict[str, Any]) -> str:
+    """Return the Secret that holds the pod's own password at the Redis server, without the hash of its content."""
+    [volume] = [volume for volume in workload["spec"]["template"]["spec"]["volumes"] if volume["name"] == "secrets"]
+    names = [source["secret"]["name"] for source in volume["projected"]["sources"]]
+    [found] = [name for name in names if name.startswith("redis-")]
+    return re.sub(r"-[0-9a-z]{10}$", "", found)
+
+
 def _our_services(*, simulator: bool = True) -> dict[str, ServiceSpec]:
     return {spec.label: spec for spec in farm(simulator=simulator, discord=True)}
 
@@ -76,7 +103,8 @@ def test_compose_gives_each_service_the_settings_of_the_topology(compose: dict[s
         assert given == spec.container_env("paper"), label
         assert service["build"]["target"] == spec.extra
         assert service["image"] == f"omega-{spec.extra}:0.1.0"
-        assert tuple(service.get("secrets", ())) == spec.secrets
+        given = {_target(row): _source(row) for row in service["secrets"]}
+        assert given == {**{name: name for name in spec.secrets}, REDIS_SECRET: f"redis_{label.replace('-', '_')}"}
         assert any(volume.endswith(f":{STATE_DIR}") for volume in service.get("volumes", ())) == spec.writes_disk
         profiles = service.get("profiles")
         needs = set(spec.needs) if not profiles else {"redis"}
@@ -100,7 +128,7 @@ def test_compose_secret_files_exist_but_for_the_token_of_the_user(compose: dict[
     absent = [name for name, row in compose["secrets"].items() if not (ROOT / row["file"]).is_file()]
 
     assert set(absent) <= {"discord_bot__token"}
-    used = {name for service in compose["services"].values() for name in service.get("secrets", ())}
+    used = {_source(row) for service in compose["services"].values() for row in service.get("secrets", ())}
     assert used == set(compose["secrets"])
 
 
@@ -137,7 +165,8 @@ def test_kustomize_runs_the_services_of_the_topology(environment: str) -> None:
         assert ports == {"health": spec.port, **spec.ports}
         mounts = {row["mountPath"] for row in container["volumeMounts"]}
         assert (STATE_DIR in mounts) == spec.writes_disk
-        assert (SECRETS_DIR in mounts) == bool(spec.secrets)
+        assert SECRETS_DIR in mounts
+        assert _redis_secret(rendered[label]["object"]) == f"redis-{label}"
         kind = "StatefulSet" if spec.bot and environment == "live" else spec.kind
         assert (rendered[label]["object"]["kind"], rendered[label]["object"]["spec"]["replicas"]) == (
             kind,
@@ -196,3 +225,18 @@ def test_image_tags_are_the_version_of_the_project() -> None:
 
     for path in (ROOT / "deploy/k8s/overlays").glob("*/kustomization.yaml"):
         assert {row["newTag"] for row in yaml.safe_load(path.read_text())["images"]} == {version[1]}
+
+
+@pytest.mark.req("1.77", "2.106")
+@pytest.mark.parametrize("environment", ["dev", "paper"])
+def test_demo_users_of_the_access_list_open_with_the_mounted_passwords(environment: str) -> None:
+    """Each service logs in as itself: the hash in the ACL file is that of the password in its pod, and of no other."""
+    demo = ROOT / "deploy/k8s/components/demo-secrets"
+    lines = [line.split() for line in (demo / "users.acl").read_text().splitlines()]
+    hashes = {words[1]: next((word[1:] for word in words if word.startswith("#")), "") for words in lines}
+
+    for label, spec in _our_services().items():
+        password = (demo / "redis" / label / REDIS_SECRET).read_text()
+        name = redis_user(environment, "runner" if spec.bot else spec.name, spec.bot)
+        assert hashes[name] == hashlib.sha256(password.encode()).hexdigest(), label
+    assert hashes["default"] == ""

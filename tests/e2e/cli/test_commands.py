@@ -166,11 +166,11 @@ async def test_topics_list_and_tail_show_what_is_on_the_bus(bus: RedisBus, serve
 
     listed = await call(omega, server, "topics", "list", "--json")
     some = await call(omega, server, "topics", "list", "--match", "*evt*")
-    tailed = await call(omega, server, "topics", "tail", "dev:evt:decision", "--count", "2")
+    tailed = await call(omega, server, "topics", "tail", "dev:evt:decision:xyko", "--count", "2")
 
     assert {row["topic"]: row["entries"] for row in json.loads(listed.stdout)} == {
-        "dev:evt:decision": 5,
-        "dev:intent:bitget:main:lo": 1,
+        "dev:evt:decision:xyko": 5,
+        "dev:intent:bitget:main:xyko:lo": 1,
     }
     assert some.stdout.startswith("dev:evt:decision")
     assert "intent" not in some.stdout
@@ -192,7 +192,7 @@ async def test_topics_doctor_exit_code_tells_bad_from_fine(bus: RedisBus, server
 
 async def test_topics_replay_brings_dead_letters_back(bus: RedisBus, server: ValkeyServer, omega: Omega) -> None:
     await bus.send(decision("xyko", 1))
-    topic = bus.topics.decisions()
+    topic = bus.topics.decisions("xyko")
     ((entry_id, fields),) = await bus.redis.xrange(topic)
     letter = {"stream": topic, "group": "ledger", "entry": entry_id, "reason": "x", "attempts": 5, "m": fields[b"m"]}
     await bus.redis.xadd(bus.topics.dead_letters(topic), letter)

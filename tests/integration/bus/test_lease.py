@@ -47,7 +47,7 @@ async def test_lease_taken_by_another_is_lost_for_good(server: ValkeyServer, bui
     await asyncio.sleep(0.5)
 
     assert (old.held, new.held) == (False, True)
-    assert new.epoch == old.epoch + 1
+    assert new.epoch > old.epoch
 
 
 async def test_lease_survives_a_server_that_forgot_everything(server: ValkeyServer, build: Build):

@@ -86,13 +86,13 @@ async def test_client_publish_subscribe_listen(redis: RedisClient):
     await redis.subscribe("dev:evt:*")
 
     assert await redis.publish(TOPICS.quote("bitget", "BTC-USDT.P"), wrapped(quote(1), "md.quote")) == 1
-    assert await redis.publish(TOPICS.decisions(), wrapped(decision("xyko", 1), "decision", "one")) == 0
+    assert await redis.publish(TOPICS.decisions("xyko"), wrapped(decision("xyko", 1), "decision", "one")) == 0
     heard = redis.listen()
     got = {(await asyncio.wait_for(anext(heard), 3)).envelope.type for _ in range(2)}
     await heard.aclose()
 
     assert got == {"md.quote", "decision"}
-    assert await redis.client.xlen(TOPICS.decisions()) == 1
+    assert await redis.client.xlen(TOPICS.decisions("xyko")) == 1
     with pytest.raises(TypeError, match="Envelope"):
         await redis.publish("dev:x", "text")  # type: ignore[arg-type]
 
