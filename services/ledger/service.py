@@ -17,9 +17,9 @@ from omega.errors import ConfigError, CorruptData, Denied, TransientError
 from omega.runtime import BaseService
 from omega.storage import queries
 from omega.storage.engine import Database
+from omega.storage.ledger import Sink, entry_order
 from omega.storage.migrations import upgrade
 from services.ledger.answers import METHODS, Answers, capital_of
-from services.ledger.sink import Sink, entry_order
 
 GROUP: Final = "ledger"
 _FIRST_DELAY_S: Final = 0.2
@@ -61,6 +61,7 @@ class LedgerService(BaseService):
             topics.audit(),
             topics.control(FARM),
             *(topics.control(bot) for bot in sorted(settings.bots)),
+            *(topics.intents(settings.trading.venue, settings.trading.account, high=high) for high in (True, False)),
             topics.control_results(),
             topics.config(),
         )

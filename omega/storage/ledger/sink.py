@@ -1,12 +1,13 @@
-"""One batch of records into the database: facts first, then what is folded from the new ones. Called by the service.
+"""One batch of records into the database: the chain, then facts, then what is folded from the new ones.
 
-A fact is inserted only if its key is unknown, and projections take only what was inserted: a batch may come twice.
+A record that is in the chain already changes nothing, a fact is inserted only if its key is unknown, and projections
+take only what was inserted: a batch may come twice. Called by the service, and by a rebuild with records of the chain.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Table, case
@@ -29,9 +30,10 @@ from omega.bus.port import Received
 from omega.domain import Fill
 from omega.storage import tables
 from omega.storage.books import BookKey, Fact, Funded
+from omega.storage.ledger import rows
+from omega.storage.ledger.chain import append, entry_order
+from omega.storage.ledger.orders import reference_of, step
 from omega.storage.writes import apply_facts, insert_new, replace_rows, rows_by_key
-from services.ledger import rows
-from services.ledger.orders import reference_of, step
 
 Row = dict[str, Any]
 
@@ -64,8 +66,18 @@ class Sink:
         Raises:
             CorruptData: a record cannot be stored.
         """
+        new = await append(self._connection, batch, now_ns=now_ns)
+        await self.project([received.envelope for received in new])
+        await self._offsets(batch, now_ns)
+
+    async def project(self, envelopes: Iterable[Envelope]) -> None:
+        """Fold records that are in the chain into the tables; nothing else is written.
+
+        Raises:
+            CorruptData: a record cannot be stored.
+        """
         by_type: dict[type, list[Envelope]] = defaultdict(list)
-        for envelope in {received.envelope.id: received.envelope for received in batch}.values():
+        for envelope in envelopes:
             by_type[type(envelope.data)].append(envelope)
         await self._decisions(by_type[DecisionMade])
         await self._orders(by_type[OrderEvent])
@@ -73,7 +85,6 @@ class Sink:
         for kind, (table, to_row) in _PLAIN.items():
             await insert_new(self._connection, table, [to_row(one, one.data) for one in by_type[kind]])
         await self._bots()
-        await self._offsets(batch, now_ns)
 
     async def _decisions(self, envelopes: Sequence[Envelope]) -> None:
         every = [rows.decision_row(one, one.data) for one in envelopes if isinstance(one.data, DecisionMade)]
@@ -142,12 +153,6 @@ class Sink:
             ends[topic]["entry_id"] = max(row.entry_id, ends[topic]["entry_id"], key=entry_order)
             ends[topic]["records"] += row.records
         await replace_rows(self._connection, tables.offsets, list(ends.values()))
-
-
-def entry_order(entry_id: str) -> tuple[int, int]:
-    """Return the place of a stream's entry id (`ms-counter`); nothing comes before everything."""
-    ms, _, counter = entry_id.partition("-")
-    return int(ms or 0), int(counter or 0)
 
 
 def _key(table: Table, row: Row) -> tuple[Any, ...]:
