@@ -239,6 +239,7 @@ trades: Final = Table(
     *_exact("entered", "entered_cost", "exited", "exited_cost", "gross", "fees", "funding"),
     Index(None, "bot", "opened_ns"),
     Index(None, "opened_ns"),
+    Index(None, "closed_ns"),
 )
 """Round trips, from flat to flat; the open one has no `closed_ns`."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Table, case
@@ -127,13 +128,7 @@ class Sink:
         names = sorted({*self._counts, *self._latest})
         if not names:
             return
-        module = sqlite if self._connection.dialect.name == "sqlite" else postgresql
-        statement = module.insert(tables.bots)
-        old, new = tables.bots.c, statement.excluded
-        newer = (new.bar_ts_ns > 0) & (new.bar_ts_ns >= old.bar_ts_ns)
-        changed = {name: old[name] + new[name] for name in _COUNTS}
-        changed |= {name: case((newer, new[name]), else_=old[name]) for name in (*_LATEST, "bar_ts_ns")}
-        upsert = statement.on_conflict_do_update(index_elements=[old.bot], set_=changed)
+        upsert = _bots_upsert(self._connection.dialect.name)
         await self._connection.execute(upsert, [self._bot_row(name) for name in names])
 
     def _bot_row(self, name: str) -> Row:
@@ -172,3 +167,13 @@ def _payment(envelope: Envelope) -> Row:
 def _funded(row: Row) -> Funded:
     key = BookKey(row["bot"], row["venue"], row["account"], row["symbol"])
     return Funded(key, row["funding_id"], row["amount"], row["ts_ns"])
+
+
+@cache
+def _bots_upsert(dialect: str) -> Any:
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(tables.bots)
+    old, new = tables.bots.c, statement.excluded
+    newer = (new.bar_ts_ns > 0) & (new.bar_ts_ns >= old.bar_ts_ns)
+    changed = {name: old[name] + new[name] for name in _COUNTS}
+    changed |= {name: case((newer, new[name]), else_=old[name]) for name in (*_LATEST, "bar_ts_ns")}
+    return statement.on_conflict_do_update(index_elements=[old.bot], set_=changed)

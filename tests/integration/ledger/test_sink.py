@@ -12,11 +12,12 @@ from omega.domain import Position, Role, Side
 from omega.errors import CorruptData, Denied
 from omega.storage import queries
 from omega.storage.engine import Database
+from omega.storage.ledger.balance import capital_of
 from omega.storage.ledger.sink import Sink
 from omega.storage.migrations import upgrade
 from omega.storage.tables import PROJECTIONS, equity, fills, order_events, orders, positions, trades
 from omega.testing.databases import PostgresServer
-from services.ledger.answers import Answers, capital_of
+from services.ledger.answers import Answers
 
 spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
 assert spec

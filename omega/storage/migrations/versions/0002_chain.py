@@ -1,4 +1,4 @@
-"""The chain: every record as it was published, its head, the months in the archive."""
+"""The chain: every record as it was published, its head, the months in the archive; trades by the time they closed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,9 +52,11 @@ def upgrade() -> None:
         sa.Column("offsets", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("month", name=op.f("pk_archives")),
     )
+    op.create_index(op.f("ix_trades_closed_ns"), "trades", ["closed_ns"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_trades_closed_ns"), table_name="trades")
     op.drop_table("archives")
     op.drop_table("chain")
     op.drop_index(op.f("ix_events_message_id"), table_name="events")
