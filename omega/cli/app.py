@@ -56,6 +56,7 @@ COMMANDS: Final = {
         "omega.cli.ledger", "app", "Check the books, fold them again, archive months and bring them back."
     ),
     "why": _Command("omega.cli.why", "why"),
+    "dr": _Command("omega.cli.dr", "app", "Back up, restore, and drill the recovery."),
     "doctor": _Command("omega.cli.doctor", "doctor"),
 }
 
