@@ -23,7 +23,8 @@ Row = dict[str, Any]
 _AT_MOST: Final = 500
 _OWN_TABLES: Final = frozenset({"decision", "order.event", "fill", "stop.event"})
 """Types that are told from their tables."""
-_FIRST: Final = frozenset({"signal", "interceptor", "decision"})
+_RANK: Final = {"signal": 0, "interceptor": 1, "decision": 2, "intent": 3, "risk": 4}
+"""The order of steps that have the same time."""
 _HOUR_NS: Final = 3_600_000_000_000
 _VERDICT: Final = ("risk", "verdict")
 _DENIED: Final = "denied"
@@ -85,11 +86,12 @@ async def story_of(connection: AsyncConnection, reference: str) -> Story | None:
     steps = [
         *(_signal(decision) if decision else []),
         *(_other(row) for row in others),
+        *(_verdict(row) for row in changes if row["verdict"]),
         *(_change(row) for row in changes),
         *(_fill(row) for row in filled),
         *(_stop(row) for row in guards),
     ]
-    ordered = _timed(sorted(steps, key=lambda step: (step.at_ns, step.what != "intent" and step.what not in _FIRST)))
+    ordered = _timed(sorted(steps, key=lambda step: (step.at_ns, _RANK.get(step.what, len(_RANK)))))
     unknown = _unknown(order, decision, others, changes, filled, guards)
     return Story(reference, order, ordered, tuple(unknown), _durations(order, decision, changes, filled, guards))
 
@@ -144,12 +146,14 @@ async def _stops(connection: AsyncConnection, order: Row, filled: list[Row]) -> 
 
 
 async def _stamp(connection: AsyncConnection, rows: list[Row]) -> None:
-    """Give every row the time at which its record was sent, by the sender's clock: a venue's may be another one."""
+    """Give every row what its record alone tells: when it was sent, by the sender's clock, and the gate's verdict."""
     ids = [row["message_id"] for row in rows]
-    query = select(events.c.message_id, events.c.ts_ns).where(events.c.message_id.in_(ids))
-    sent = {row.message_id: row.ts_ns for row in await connection.execute(query)}
+    query = select(events.c.message_id, events.c.ts_ns, events.c.record).where(events.c.message_id.in_(ids))
+    sent = {row.message_id: row for row in await connection.execute(query)}
     for row in rows:
-        row["sent_ns"] = sent.get(row["message_id"], row["ts_ns"])
+        found = sent.get(row["message_id"])
+        row["sent_ns"] = found.ts_ns if found else row["ts_ns"]
+        row["verdict"] = from_json(found.record)["data"].get("verdict") if found else None
 
 
 async def _others(connection: AsyncConnection, order: Row, told: list[Row]) -> list[Row]:
@@ -205,6 +209,16 @@ def _other(row: Row) -> Step:
         f"{name} {value}" for name, value in data.items() if isinstance(value, str | int | float) and value != ""
     )
     return Step(row["ts_ns"], "risk" if verdict else row["type"], words, data)
+
+
+def _verdict(row: Row) -> Step:
+    """Tell what the gate said, and by which limit; it travels on the first event of the order."""
+    said = row["verdict"]
+    words = "allowed" if said["allowed"] else f"denied by {said['rule']}"
+    if said.get("measure"):
+        change = f"{said['before']} -> {said['after']} of {said['bound']}"
+        words += f"; closest limit {said['scope']} {said['name']} {said['measure']}: {change}"
+    return Step(row["sent_ns"], "risk", words, said)
 
 
 def _change(row: Row) -> Step:
@@ -275,7 +289,10 @@ def _unknown(
     if not any(row["type"] == "intent" for row in others):
         unknown.append("intent: its record is not in the database (archived, from before the chain, or never sent)")
     denied = any(row["state"] == _DENIED for row in changes)
-    if not denied and not any(any(word in row["type"] for word in _VERDICT) for row in others):
+    told = any(row["verdict"] for row in changes) or any(
+        any(word in row["type"] for word in _VERDICT) for row in others
+    )
+    if not denied and not told:
         sent = any(row["state"] not in {"intent", _DENIED} for row in changes)
         words = "that it was sent says that it passed" if sent else "nothing says whether it passed"
         unknown.append(f"risk verdict: no record of its own; {words}")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from omega.bus.messages import RiskVerdict
 from omega.bus.port import Received
 from omega.domain import Action, Intent, OrderState, Side
 from omega.storage.engine import Database
@@ -163,3 +164,20 @@ async def test_story_of_a_replay_keeps_the_two_clocks_apart(database: Database):
     assert [step.what for step in story.steps if step.at_ns < now_ns] == []
     assert all(0 <= spent < 10**9 for spent in story.durations_ns.values())
     assert any("replay" in words for words in story.unknown)
+
+
+@pytest.mark.req("0.27")
+async def test_story_tells_the_verdict_that_the_order_carries(database: Database):
+    await upgrade(database)
+    done = farm.fill("fib", 1, Side.BUY, "0.010", "60000", trade="t1")
+    said = RiskVerdict(True, "", "bot", "fib", "notional", Decimal(0), Decimal(600), Decimal(1000))
+    first = replace(farm.order(done, OrderState.SENDING), verdict=said)
+    async with database.writing() as connection:
+        await Sink(connection).write([farm.received(first)], now_ns=1)
+
+    story = await tell(database, done.client_id)
+
+    assert story is not None
+    assert [step.what for step in story.steps] == ["risk", "order"]
+    assert story.steps[0].words == "allowed; closest limit bot fib notional: 0 -> 600 of 1000"
+    assert not any(words.startswith("risk") for words in story.unknown)
