@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from omega.bus import Command, Envelope, Verb
 from services.ledger.rows import command_row
+
+from omega.bus import Command, Envelope, Verb
 
 
 def row_of(command: Command) -> dict[str, object]:
