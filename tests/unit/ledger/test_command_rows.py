@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from services.ledger.rows import command_row
-
 from omega.bus import Command, Envelope, Verb
+from omega.storage.ledger.rows import command_row
 
 
 def row_of(command: Command) -> dict[str, object]:
