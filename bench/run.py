@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth")
+PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "ledger")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -30,6 +30,7 @@ AIMS = {
     "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat over a day",
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
     "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
+    "ledger": "1,000,000 records through the real sink; rates in records/s, queries in ms at that size",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
@@ -146,6 +147,13 @@ def growth() -> dict[str, Any]:
     return dict(measured())
 
 
+def ledger(events: int) -> dict[str, Any]:
+    """Write records through the real sink, ask, prove and rebuild, on SQLite and PostgreSQL."""
+    from ledger import run
+
+    return dict(run(events))
+
+
 def peers() -> dict[str, Any]:
     """Run the peers and ours around each of them, on the same bars."""
     from compare import compare
@@ -166,6 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=(*PARTS, PEERS), help="one part")
     parser.add_argument("--bars", type=int, default=3000, help="bars of the replay (default 3000)")
+    parser.add_argument("--events", type=int, default=1_000_000, help="records of the ledger (default 1,000,000)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     found: dict[str, Any] = {
@@ -183,6 +192,7 @@ def main() -> None:
             "gate": gate,
             "kernel": kernel,
             "growth": growth,
+            "ledger": lambda: ledger(options.events),
             "peers": peers,
         }[part]()
         if not options.json:

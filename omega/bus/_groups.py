@@ -242,7 +242,8 @@ class GroupReader(AsyncIterator[list[Delivery]]):
                 continue
             self._stats.redelivered += attempts > 1
             self._in_hand.add((topic, entry_id))
-            page.append(GroupDelivery(Received(topic, entry_id, envelope), attempts, self))
+            published = raw if isinstance(raw, bytes) else b""
+            page.append(GroupDelivery(Received(topic, entry_id, envelope, published), attempts, self))
         return page
 
     async def _own_pending(self, topic: str, place: int) -> None:

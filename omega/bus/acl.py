@@ -53,6 +53,7 @@ STATES = (
     State("standing:{bot}", ("gateway",), ("runner",)),
     State("lease:gateway:*", ("gateway",)),
     State("epoch:gateway:*", ("gateway",)),
+    State("outbox:*", ("gateway",)),
     State("halt:*", ("gateway",), ("runner", "discord_bot", "cli")),
     State("instrument:*", ("gateway",), ("runner", "cosmic", "discord_bot", "cli")),
     State("lease:cosmic", ("cosmic",)),

@@ -431,7 +431,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
     Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli", "gateway")),
     Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot", "runner")),
-    Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway",), groups=("gateway",)),
+    Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway", "ledger"), groups=("gateway", "ledger")),
     Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli"), groups=("ledger",)),
     Spec(
         "order.event",

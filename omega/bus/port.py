@@ -33,11 +33,16 @@ class BusState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came: the topic, the stream's entry id (empty for a signal) and the envelope."""
+    """A message as it came: the topic, the stream's entry id (empty for a signal) and the envelope.
+
+    Attributes:
+        raw: the bytes as they were published, where a consumer group read them; empty elsewhere and in memory.
+    """
 
     topic: str
     entry_id: str
     envelope: Envelope
+    raw: bytes = b""
 
 
 class Delivery(Protocol):

@@ -11,14 +11,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from omega.bus.wire import pack
 from omega.chaos.child import armed_file
 from omega.chaos.disk import wal_size
 from omega.chaos.farm import LabFarm
 from omega.chaos.faults import POINTS, Fault, Kind
 from omega.chaos.market import Market
 from omega.cli.farm.admin import AdminClient
-from omega.cli.farm.processes import exchange_line
 from omega.errors import TransientError
 
 _BARS: Final = 60
@@ -185,7 +183,7 @@ async def _redis_kill(lab: Bench, _fault: Fault) -> None:
 
 
 async def _redis_flush(lab: Bench, _fault: Fault) -> None:
-    await exchange_line(lab.farm.redis_port, pack("FLUSHALL"), within_s=5)
+    await lab.farm.tell_redis("FLUSHALL")
     lab.flushed.append(time.time_ns())
 
 
@@ -218,7 +216,7 @@ async def _redis_partition(lab: Bench, fault: Fault) -> None:
 
 
 async def _doubled_intent(lab: Bench, _fault: Fault) -> None:
-    """Wait for the next intent and append the newest of both lanes once more."""
+    """Wait for the next intent and append the newest of every lane once more."""
     known = len(lab.intents)
 
     async def came() -> bool:
@@ -227,8 +225,12 @@ async def _doubled_intent(lab: Bench, _fault: Fault) -> None:
     if not await lab.market.until(came, bars=_BARS):
         raise Skipped(f"no intent within {_BARS} bars")
     trading, topics = lab.farm.settings.trading, lab.farm.bus.topics
-    lanes = [topics.intents(trading.venue, trading.account, high=high) for high in (True, False)]
-    await exchange_line(lab.farm.redis_port, pack("EVAL", _COPY, len(lanes), *lanes), within_s=5)
+    lanes = [
+        topics.intents(trading.venue, trading.account, high=high, bot=bot)
+        for bot in lab.farm.options.bots
+        for high in (True, False)
+    ]
+    await lab.farm.tell_redis("EVAL", _COPY, len(lanes), *lanes)
 
 
 # the venue ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
+from omega.bus.wire import pack
 from omega.chaos import child as launcher
 from omega.chaos.disk import cut_power
 from omega.chaos.proxy import RedisProxy
@@ -16,6 +19,8 @@ from omega.cli.farm import Farm, FarmOptions
 from omega.cli.farm.admin import AdminClient
 from omega.cli.farm.processes import STEADY_S, Child, Processes
 from omega.config import Settings
+
+_ADMIN_S: Final = 5.0
 
 
 class LabProcesses(Processes):
@@ -63,6 +68,23 @@ class LabFarm(Farm):
         """The TCP port of the Redis server itself."""
         argv = self.child("redis").argv
         return int(argv[argv.index("--port") + 1])
+
+    async def tell_redis(self, *words: str | int) -> bytes:
+        """Give the server a command as its administrator, past every proxy; return the first line of the answer.
+
+        Raises:
+            OSError: the server is away.
+            TimeoutError: it does not answer.
+        """
+        login = urlsplit(self.admin_url)
+        async with asyncio.timeout(_ADMIN_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.redis_port)
+            try:
+                writer.write(pack("AUTH", login.username or "", login.password or "") + pack(*words))
+                await reader.readline()
+                return await reader.readline()
+            finally:
+                writer.close()
 
     def forgive(self, child: Child) -> None:
         """Let a process that the lab ended be started again at once: it is in no crash loop."""

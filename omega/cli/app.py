@@ -54,6 +54,12 @@ COMMANDS: Final = {
         "Test a hypothesis honestly: arms, placebos, and a verdict that counts every trial.",
     ),
     "data": _Command("omega.cli.data", "app", "Import, check, resample, list and fetch recorded candles."),
+    "audit": _Command("omega.cli.audit", "app", "Prove that no record was changed; export the head of the chain."),
+    "ledger": _Command(
+        "omega.cli.ledger", "app", "Check the books, fold them again, archive months and bring them back."
+    ),
+    "why": _Command("omega.cli.why", "why"),
+    "dr": _Command("omega.cli.dr", "app", "Back up, restore, and drill the recovery."),
     "doctor": _Command("omega.cli.doctor", "doctor"),
 }
 

@@ -290,9 +290,16 @@ class Cosmic(Section):
 class Ledger(Section):
     """The durable reader of every record."""
 
-    batch: int = setting(256, "records in one transaction", unit="records", ge=1, le=5_000)
+    batch: int = setting(1_000, "records in one transaction at most", unit="records", ge=1, le=5_000)
     flush_ms: int = setting(200, "how long a batch waits for more", unit="ms", ge=0, le=5_000)
     equity_every_bars: int = setting(1, "bars between two kept equity rows of a bot", unit="bars", reload=LIVE, ge=1)
+    archive: str = setting("var/archive", "folder of the months that have left the database")
+    retain_months: int = setting(
+        0, "months of records that stay in the database; older ones go to the archive, 0 = none goes", reload=LIVE, ge=0
+    )
+    check_s: float = setting(600.0, "time between two double-entry checks", unit="s", reload=LIVE, gt=0)
+    prove_s: float = setting(86_400.0, "time between two proofs of the whole chain", unit="s", reload=LIVE, gt=0)
+    heads: str = setting("", "file that the head of the chain is appended to after each check; empty = the log alone")
 
 
 class Settings(Section):

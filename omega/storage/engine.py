@@ -34,6 +34,7 @@ _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+async
 _WRITER_LOCK: Final = 0x0E6A
 """PostgreSQL advisory lock of the one writer; any number that nobody else on the database uses."""
 _READS: Final = "omega_reads"
+_BESIDE: Final = "omega_beside"
 _BUSY_MS: Final = 10_000
 _WAL_TRIES: Final = 100
 _WAL_PAUSE_S: Final = 0.02
@@ -64,6 +65,7 @@ class Database:
 
     Attributes:
         url: where it is, password hidden; safe to print.
+        file: of the embedded database; None on a server.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Database:
         parsed = async_url(url)
         self.url = parsed.render_as_string(hide_password=True)
         self.embedded = parsed.get_backend_name() == "sqlite"
+        self.file = Path(parsed.database or "").expanduser().resolve() if self.embedded else None
         pool = {"pool_size": pool_size, "max_overflow": max_overflow, "pool_timeout": pool_timeout_s, "echo": echo}
         self._engine = _embedded(parsed, pool) if self.embedded else _pooled(parsed, pool)
         self._reader = self._engine.execution_options(**_read_options(embedded=self.embedded))
@@ -91,6 +94,38 @@ class Database:
                 if not self.embedded:
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
                 yield connection
+
+    @asynccontextmanager
+    async def writing_beside(self, shadow: Path) -> AsyncIterator[AsyncConnection]:
+        """Open the writing transaction with a second place, the schema `shadow`, in reach.
+
+        Of the embedded database that is another file, of a server a schema of the same database.
+
+        Raises:
+            OmegaError: as `writing`.
+        """
+        if not self.embedded:
+            async with self.writing() as connection:
+                yield connection
+            return
+        with self._translated():
+            async with self._engine.connect() as plain:
+                connection = await plain.execution_options(**{_BESIDE: str(shadow)})
+                try:
+                    async with connection.begin():
+                        yield connection
+                finally:
+                    # A connection that knows the second file must not go back to the pool.
+                    await connection.invalidate()
+
+    @asynccontextmanager
+    async def aside(self, schema: str) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction in another schema of a server, without the writer's lock: nobody else writes there."""
+        with self._translated():
+            async with self._engine.connect() as plain:
+                connection = await plain.execution_options(schema_translate_map={None: schema})
+                async with connection.begin():
+                    yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -189,5 +224,8 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    beside = connection.get_execution_options().get(_BESIDE)
+    if beside:
+        connection.exec_driver_sql("ATTACH DATABASE ? AS shadow", (beside,))
     reads = connection.get_execution_options().get(_READS, False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

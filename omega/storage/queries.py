@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omega.domain import Position
+from omega.domain.time import iso, timeframe_ns
 from omega.storage.books import ZERO, Book, BookKey, Fact, Funded, fold, key_of, moment_of
 from omega.storage.tables import (
     bots,
@@ -32,6 +33,8 @@ from omega.storage.writes import fill_of
 
 Row = dict[str, Any]
 _TRADE_ORDER = ("opened_ns", "bot", "venue", "account", "symbol", "number")
+_DAY_NS = timeframe_ns("1d")
+_DAY = ("gross", "fees", "funding", "net")
 TRADE_ORDER_LENGTH = len(_TRADE_ORDER)
 
 
@@ -75,6 +78,26 @@ async def trade_rows(
 def trade_cursor(row: Row) -> list[Any]:
     """Return the place of a trade in the order of `trade_rows`."""
     return [row[name] for name in _TRADE_ORDER]
+
+
+async def pnl_by_day(connection: AsyncConnection, *, bot: str = "", since_ns: int = 0, until_ns: int = 0) -> list[Row]:
+    """Return what the round trips that closed on each UTC day came to, by day and bot; empty days are left out."""
+    names = ("bot", "closed_ns", "gross", "fees", "funding")
+    query = select(*(trades.c[name] for name in names)).where(trades.c.closed_ns >= since_ns)
+    if until_ns:
+        query = query.where(trades.c.closed_ns < until_ns)
+    days: dict[tuple[str, str], Row] = {}
+    for name, closed_ns, gross, fees, paid in await connection.execute(_only(query, trades.c.bot, bot)):
+        day = iso(closed_ns // _DAY_NS * _DAY_NS)[:10]
+        row = days.setdefault(
+            (day, name), {"day": day, "bot": name, "trades": 0, "wins": 0, **dict.fromkeys(_DAY, ZERO)}
+        )
+        net = gross - fees + paid
+        row["trades"] += 1
+        row["wins"] += net > 0
+        for key, value in zip(_DAY, (gross, fees, paid, net), strict=True):
+            row[key] += value
+    return [days[key] for key in sorted(days)]
 
 
 async def equity_points(

@@ -1,14 +1,28 @@
 """Every table of the ledger's database. Read by the queries, written by the ledger alone.
 
-Facts carry the id of their message or a natural key of their own, so a second delivery changes nothing; projections
-(orders, positions, trades, bots) are folded from facts and can be rebuilt from them.
+`events` holds every record as it was published, in one hash chain (`chain` is its head, `archives` the months that have
+left the table). Every table of `PROJECTIONS` is folded from these records and can be rebuilt from them; facts carry the
+id of their message or a natural key of their own, so a second delivery changes nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from omega.storage.types import Exact
 
@@ -44,6 +58,49 @@ def _count(*names: str) -> list[Column[Any]]:
 def _json(*names: str) -> list[Column[Any]]:
     return [Column(name, JSON, nullable=False) for name in names]
 
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False, nullable=False),
+    Column("recorded_ns", BigInteger, primary_key=True, autoincrement=False, nullable=False),
+    *_text("message_id", "topic", "entry_id", "type"),
+    *_count("version"),
+    *_ns("ts_ns"),
+    *_text("corr", "cause"),
+    Column("record", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Index(None, "message_id"),
+    Index(None, "corr"),
+    postgresql_partition_by="RANGE (recorded_ns)",
+)
+"""Every record, numbered 1, 2, 3 ... in the order in which it was written down; `recorded_ns` never falls.
+
+`record` is the envelope's bytes as they were published, `digest` the link of the hash chain (`omega.storage.ledger
+.chain`). PostgreSQL holds a partition for each month of `recorded_ns`.
+"""
+
+chain: Final = Table(
+    "chain",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, nullable=False),
+    *_ns("number", "recorded_ns"),
+    Column("digest", LargeBinary, nullable=False),
+)
+"""The head of the chain in one row (id 1); no row before the first record."""
+
+archives: Final = Table(
+    "archives",
+    metadata,
+    *_text("month", key=True),
+    *_ns("first", "last", "recorded_ns", "bytes", "archived_ns"),
+    Column("before", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    *_text("file", "sha256"),
+    *_json("offsets"),
+)
+"""Months that have left `events` for a Parquet file: their numbers, the digests before and at their end, and how far
+each stream had been written down."""
 
 offsets: Final = Table(
     "offsets", metadata, *_text("topic", key=True), *_text("entry_id"), *_ns("records", "updated_ns")
@@ -182,6 +239,7 @@ trades: Final = Table(
     *_exact("entered", "entered_cost", "exited", "exited_cost", "gross", "fees", "funding"),
     Index(None, "bot", "opened_ns"),
     Index(None, "opened_ns"),
+    Index(None, "closed_ns"),
 )
 """Round trips, from flat to flat; the open one has no `closed_ns`."""
 
@@ -236,3 +294,22 @@ audit: Final = Table(
     *_ns("ts_ns"),
     Index(None, "ts_ns"),
 )
+
+PROJECTIONS: Final = (
+    bots,
+    decisions,
+    equity,
+    order_events,
+    orders,
+    fills,
+    funding,
+    stops,
+    positions,
+    trades,
+    halts,
+    commands,
+    command_results,
+    config_changes,
+    audit,
+)
+"""The tables that are folded from `events` and from nothing else."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row as SqlRow
@@ -24,19 +25,14 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[R
     """Insert the rows that the table does not know yet and return their primary keys."""
     if not rows:
         return set()
-    keys = tuple(table.primary_key.columns)
-    statement = _insert(connection, table).on_conflict_do_nothing().returning(*keys)
-    return {tuple(row) for row in await connection.execute(statement, list(rows))}
+    return {tuple(row) for row in await connection.execute(_insert_new(connection.dialect.name, table), list(rows))}
 
 
 async def replace_rows(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows, or put them in the place of those with the same primary key."""
     if not rows:
         return
-    keys = tuple(table.primary_key.columns)
-    statement = _insert(connection, table)
-    changed = {column.name: statement.excluded[column.name] for column in table.columns if column not in set(keys)}
-    await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+    await connection.execute(_replace(connection.dialect.name, table), list(rows))
 
 
 async def rows_by_key(
@@ -59,6 +55,7 @@ async def apply_facts(connection: AsyncConnection, facts: Iterable[Fact]) -> Non
     for fact in facts:
         by_book.setdefault(key_of(fact), []).append(fact)
     books = await load_books(connection, by_book)
+    saved: dict[BookKey, tuple[Book, list[Trip]]] = {}
     for key, new in by_book.items():
         book = books.get(key, Book())
         if min(map(moment_of, new)) > book.newest:
@@ -66,7 +63,8 @@ async def apply_facts(connection: AsyncConnection, facts: Iterable[Fact]) -> Non
         else:
             await connection.execute(delete(trades).where(_same_book(trades, key)))
             book, closed = fold(Book(), await facts_of(connection, key))
-        await _save(connection, key, book, closed)
+        saved[key] = (book, closed)
+    await _save(connection, saved)
 
 
 async def load_books(connection: AsyncConnection, keys: Collection[BookKey]) -> dict[BookKey, Book]:
@@ -108,19 +106,20 @@ def fill_of(row: SqlRow[Any]) -> Fill:
     )
 
 
-async def _save(connection: AsyncConnection, key: BookKey, book: Book, closed: Sequence[Trip]) -> None:
-    position = book.position
-    await replace_rows(
-        connection,
-        positions,
-        [
-            key._asdict()
-            | {name: getattr(position, name) for name in _POSITION}
-            | {"last_ts_ns": book.newest.ts_ns, "last_kind": book.newest.kind, "last_id": book.newest.fact_id}
-        ],
-    )
-    trips = [*closed, *([book.trip] if book.trip else [])]
-    await replace_rows(connection, trades, [_trip_row(key, trip) for trip in trips])
+async def _save(connection: AsyncConnection, saved: Mapping[BookKey, tuple[Book, Sequence[Trip]]]) -> None:
+    await replace_rows(connection, positions, [_position_row(key, book) for key, (book, _) in saved.items()])
+    trips = [
+        _trip_row(key, trip)
+        for key, (book, closed) in saved.items()
+        for trip in (*closed, *([book.trip] if book.trip else ()))
+    ]
+    await replace_rows(connection, trades, trips)
+
+
+def _position_row(key: BookKey, book: Book) -> dict[str, Any]:
+    position, newest = book.position, book.newest
+    values = {name: getattr(position, name) for name in _POSITION}
+    return key._asdict() | values | {"last_ts_ns": newest.ts_ns, "last_kind": newest.kind, "last_id": newest.fact_id}
 
 
 _POSITION = ("size", "entry", "realised", "fees", "funding", "trades", "wins", "open_pnl")
@@ -160,5 +159,18 @@ def _same_book(table: Table, key: BookKey) -> Any:
     return and_(*(table.c[name] == value for name, value in key._asdict().items()))
 
 
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+@cache  # building a statement costs more than running it
+def _insert_new(dialect: str, table: Table) -> Any:
+    return _insert(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+
+
+@cache
+def _replace(dialect: str, table: Table) -> Any:
+    keys = tuple(table.primary_key.columns)
+    statement = _insert(dialect, table)
+    changed = {column.name: statement.excluded[column.name] for column in table.columns if column not in set(keys)}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)

@@ -192,6 +192,15 @@ METRICS: tuple[Metric, ...] = (
     _gauge("stream_held", "topic", "Entries beyond the wanted length that wait for a consumer group.", "ledger"),
     _histogram("ledger_commit_seconds", "", "Time of one transaction.", "ledger", FAST),
     _gauge("database_up", "", "1 while the database answers.", "ledger"),
+    _gauge("ledger_chain_records", "", "Records in the hash chain.", "ledger"),
+    _gauge("ledger_chain_breaks", "", "Breaks that the latest proof of the hash chain found.", "ledger"),
+    _gauge(
+        "ledger_imbalance", "bot", "Equity by fills and funding less equity by the books.", "ledger", "quote currency"
+    ),
+    _gauge("ledger_faults", "", "Disagreements that the latest double-entry check found.", "ledger"),
+    _gauge(
+        "ledger_checked_seconds", "", "When the latest double-entry check ended, seconds since 1970.", "ledger", "s"
+    ),
     _gauge("cosmic_reading", "factor", "Value of a factor in [-1, 1].", "cosmic"),
     _gauge("cosmic_reading_age_seconds", "factor", "Age of the reading.", "cosmic", "s"),
     _counter("discord_commands_total", "command outcome", "Interactions answered.", "discord"),
@@ -273,5 +282,21 @@ ALERTS: tuple[Alert, ...] = (
         "{{ $labels.scope }} {{ $labels.name }} on {{ $labels.venue }}/{{ $labels.account }} uses more than 80 % "
         "of its limit {{ $labels.measure }}.",
         "docs/runbooks/limit-nearly-used.md",
+    ),
+    Alert(
+        "LedgerUnbalanced",
+        "max(omega_ledger_faults) > 0",
+        "0s",
+        Severity.PAGE,
+        "{{ $value }} disagreements between the books and their fills.",
+        "docs/runbooks/ledger-unbalanced.md",
+    ),
+    Alert(
+        "AuditChainBroken",
+        "max(omega_ledger_chain_breaks) > 0",
+        "0s",
+        Severity.PAGE,
+        "The hash chain of the records is broken in {{ $value }} places.",
+        "docs/runbooks/audit-chain-broken.md",
     ),
 )

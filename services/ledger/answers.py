@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from omega.bus.messages import Scalar
-from omega.domain import EXTERNAL
 from omega.errors import Denied
 from omega.storage import queries
 from omega.storage.engine import Database
@@ -18,7 +17,7 @@ Params = Mapping[str, Scalar]
 
 _TRADES_AT_MOST: Final = 500
 _POINTS_AT_MOST: Final = 5_000
-METHODS: Final = ("positions", "trades", "pnl", "equity", "summary", "explain", "settle")
+METHODS: Final = ("positions", "trades", "pnl", "pnl_by_day", "equity", "summary", "explain", "settle")
 """Everything that can be asked."""
 
 
@@ -54,6 +53,17 @@ class Answers:
         names = ("bot", "realised", "fees", "funding", "net", "unrealised", "pnl", "trades", "wins")
         chosen = [{name: row[name] for name in names} for row in rows if bot in ("", row["bot"])]
         return plain([row | {"win_rate": row["wins"] / row["trades"] if row["trades"] else 0.0} for row in chosen])
+
+    async def pnl_by_day(self, params: Params) -> object:
+        """Return what the round trips of each UTC day came to, by day and bot."""
+        async with self._database.reading() as connection:
+            rows = await queries.pnl_by_day(
+                connection,
+                bot=_text(params, "bot"),
+                since_ns=_number(params, "since_ns", 0),
+                until_ns=_number(params, "until_ns", 0),
+            )
+        return plain(rows)
 
     async def equity(self, params: Params) -> object:
         """Return the equity curve of a bot, capital included, with the loss from its highest point so far.
@@ -139,15 +149,6 @@ def _curve(points: Sequence[queries.EquityPoint], capital: Decimal) -> list[dict
         drawdown = float((highest - equity) / highest) if highest > 0 else 0.0
         curve.append(asdict(point) | {"equity": equity, "drawdown": drawdown})
     return curve
-
-
-def capital_of(bots: Mapping[str, Decimal | None], standard: Decimal) -> Callable[[str], Decimal]:
-    """Return the function that knows each bot's capital; the external book has none."""
-
-    def capital(bot: str) -> Decimal:
-        return Decimal(0) if bot == EXTERNAL else bots.get(bot) or standard
-
-    return capital
 
 
 def _text(params: Params, name: str) -> str:

@@ -18,9 +18,11 @@ from omega.errors import ConfigError, CorruptData, Denied, TransientError
 from omega.runtime import BaseService
 from omega.storage import queries
 from omega.storage.engine import Database
+from omega.storage.ledger import Sink, entry_order
+from omega.storage.ledger.balance import capital_of
 from omega.storage.migrations import upgrade
-from services.ledger.answers import METHODS, Answers, capital_of
-from services.ledger.sink import Sink, entry_order
+from services.ledger.answers import METHODS, Answers
+from services.ledger.watch import Watch
 
 GROUP: Final = "ledger"
 _FIRST_DELAY_S: Final = 0.2
@@ -50,7 +52,9 @@ class LedgerService(BaseService):
             echo=database.echo,
         )
         bots = {name: bot.capital for name, bot in settings.bots.items()}
-        self._answers = Answers(self._database, capital_of(bots, settings.trading.capital))
+        capital = capital_of(bots, settings.trading.capital)
+        self._answers = Answers(self._database, capital)
+        self._watch = Watch(self._database, lambda: self.settings, capital, metrics=self.metrics, logger=self.logger)
         self._trouble = "the tables are not migrated yet"
         self._written: dict[str, str] = {}
         self._migrated = asyncio.Event()
@@ -62,6 +66,7 @@ class LedgerService(BaseService):
             topics.audit(),
             topics.control(FARM),
             *(topics.control(bot) for bot in sorted(settings.bots)),
+            *(topics.intents(settings.trading.venue, settings.trading.account, high=high) for high in (True, False)),
             topics.control_results(),
             topics.config(),
         )
@@ -75,6 +80,9 @@ class LedgerService(BaseService):
         self.spawn("consume", self._consume)
         self.spawn("serve", self._serve)
         self.spawn("lag", self._watch_lag)
+        self.spawn("check", lambda: self._every("check_s", self._watch.check))
+        self.spawn("prove", lambda: self._every("prove_s", self._watch.prove))
+        self.spawn("retain", lambda: self._every("check_s", self._watch.retain))
 
     async def on_stop(self) -> None:
         """Close the database."""
@@ -201,6 +209,18 @@ class LedgerService(BaseService):
         streams = await self.bus.streams(*self.topics)
         newest = {topic: await self.bus.history(topic, count=1) for topic in streams}
         return {topic: entry_order(entries[-1].entry_id) for topic, entries in newest.items() if entries}
+
+    async def _every(self, period: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat work of the watch; the first time soon after the start, when the backlog is likely written."""
+        await self._migrated.wait()
+        ledger = self.settings.ledger
+        await asyncio.sleep(min(ledger.check_s, getattr(ledger, period)))
+        while True:
+            try:
+                await work()
+            except (TransientError, ConfigError, CorruptData) as error:
+                self.handle_error(error, task=period)
+            await asyncio.sleep(getattr(self.settings.ledger, period))
 
     async def _watch_lag(self) -> None:
         gauge, held = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")

@@ -72,9 +72,9 @@ def redis_child(home: Path, port: int, acl: str) -> tuple[Child, str]:
     data = home / "redis"
     data.mkdir(parents=True, exist_ok=True)
     argv = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
-    rules = data / "users.acl"
+    rules = home / "users.acl"
     write_private(rules, acl)
-    argv += ["--aclfile", str(rules)]
+    argv += ["--aclfile", str(rules.resolve())]
     argv += ["--save", "", "--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction"]
     socket = (home / "redis.sock").resolve()
     if len(str(socket)) > _LONGEST_SOCKET:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from omega.errors import ConfigError
 from omega.storage.engine import Database
+from omega.storage.ledger.partitions import is_partition
 from omega.storage.tables import metadata
 
 
@@ -65,4 +66,10 @@ def _revision(connection: Connection) -> str:
 
 
 def _drift(connection: Connection) -> list[Any]:
-    return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+    options = {"compare_type": True, "include_name": _is_ours}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Leave out the months of a partitioned table: they come and go."""
+    return not (kind == "table" and name is not None and is_partition(name))

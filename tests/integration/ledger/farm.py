@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from decimal import Decimal
 
+from omega.bus.codec import encode, format_of
 from omega.bus.envelope import Envelope
 from omega.bus.messages import (
     AuditNote,
@@ -33,7 +34,9 @@ def received(message: Message, *, message_id: str = "", ts_ns: int = START_NS) -
     """Wrap a message as the bus delivers it."""
     number = next(_COUNTER)
     name = message_id or f"id{number:010d}"
-    envelope = Envelope(name, "", 1, ts_ns, "test", 0, number, f"corr-{number}", "", "", 0, "", message)
+    envelope = Envelope(
+        name, format_of(message).spec.name, 1, ts_ns, "test", 0, number, f"corr-{number}", "", "", 0, "", message
+    )
     return Received(TOPICS.of(message)[-1], f"1747699200000-{number}", envelope)
 
 
@@ -133,3 +136,8 @@ def words() -> list[Message]:
         AuditNote("alice", "discord", "pause", "fib", "accepted", {"guild": "1"}),
         HaltChanged("bitget", "main", halted=True, reason="daily loss", by="gateway", ts_ns=bar_ns(3)),
     ]
+
+
+def encoded(one: Received) -> bytes:
+    """Return the bytes of a record as its sender wrote them."""
+    return encode(one.envelope)

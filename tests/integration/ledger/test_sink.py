@@ -12,11 +12,12 @@ from omega.domain import Position, Role, Side
 from omega.errors import CorruptData, Denied
 from omega.storage import queries
 from omega.storage.engine import Database
+from omega.storage.ledger.balance import capital_of
+from omega.storage.ledger.sink import Sink
 from omega.storage.migrations import upgrade
-from omega.storage.tables import equity, fills, metadata, offsets, order_events, orders, positions, trades
+from omega.storage.tables import PROJECTIONS, equity, fills, order_events, orders, positions, trades
 from omega.testing.databases import PostgresServer
-from services.ledger.answers import Answers, capital_of
-from services.ledger.sink import Sink
+from services.ledger.answers import Answers
 
 spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
 assert spec
@@ -31,12 +32,11 @@ async def keep(database: Database, batch: Sequence[Received], *, every_bars: int
 
 
 async def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table but the offsets, comparable."""
-    tables = [table for table in metadata.sorted_tables if table is not offsets]
+    """Every row of every table that is folded from the records, comparable."""
     async with database.reading() as connection:
         return {
             table.name: sorted(tuple(map(str, row)) for row in await connection.execute(select(table)))
-            for table in tables
+            for table in PROJECTIONS
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omega.bus import Command, Envelope, Verb
-from services.ledger.rows import command_row
+from omega.storage.ledger.rows import command_row
 
 
 def row_of(command: Command) -> dict[str, object]:

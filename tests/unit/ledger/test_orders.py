@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from services.ledger.orders import reference_of, step
+from omega.storage.ledger.orders import reference_of, step
 
 
 def event(state: str, **changed: Any) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""One batch of records into the database: facts first, then what is folded from the new ones. Called by the service.
+"""One batch of records into the database: the chain, then facts, then what is folded from the new ones.
 
-A fact is inserted only if its key is unknown, and projections take only what was inserted: a batch may come twice.
+A record that is in the chain already changes nothing, a fact is inserted only if its key is unknown, and projections
+take only what was inserted: a batch may come twice. Called by the service, and by a rebuild with records of the chain.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Table, case
@@ -29,9 +31,10 @@ from omega.bus.port import Received
 from omega.domain import Fill
 from omega.storage import tables
 from omega.storage.books import BookKey, Fact, Funded
+from omega.storage.ledger import rows
+from omega.storage.ledger.chain import append, entry_order
+from omega.storage.ledger.orders import reference_of, step
 from omega.storage.writes import apply_facts, insert_new, replace_rows, rows_by_key
-from services.ledger import rows
-from services.ledger.orders import reference_of, step
 
 Row = dict[str, Any]
 
@@ -64,8 +67,18 @@ class Sink:
         Raises:
             CorruptData: a record cannot be stored.
         """
+        new = await append(self._connection, batch, now_ns=now_ns)
+        await self.project([received.envelope for received in new])
+        await self._offsets(batch, now_ns)
+
+    async def project(self, envelopes: Iterable[Envelope]) -> None:
+        """Fold records that are in the chain into the tables; nothing else is written.
+
+        Raises:
+            CorruptData: a record cannot be stored.
+        """
         by_type: dict[type, list[Envelope]] = defaultdict(list)
-        for envelope in {received.envelope.id: received.envelope for received in batch}.values():
+        for envelope in envelopes:
             by_type[type(envelope.data)].append(envelope)
         await self._decisions(by_type[DecisionMade])
         await self._orders(by_type[OrderEvent])
@@ -73,7 +86,6 @@ class Sink:
         for kind, (table, to_row) in _PLAIN.items():
             await insert_new(self._connection, table, [to_row(one, one.data) for one in by_type[kind]])
         await self._bots()
-        await self._offsets(batch, now_ns)
 
     async def _decisions(self, envelopes: Sequence[Envelope]) -> None:
         every = [rows.decision_row(one, one.data) for one in envelopes if isinstance(one.data, DecisionMade)]
@@ -116,13 +128,7 @@ class Sink:
         names = sorted({*self._counts, *self._latest})
         if not names:
             return
-        module = sqlite if self._connection.dialect.name == "sqlite" else postgresql
-        statement = module.insert(tables.bots)
-        old, new = tables.bots.c, statement.excluded
-        newer = (new.bar_ts_ns > 0) & (new.bar_ts_ns >= old.bar_ts_ns)
-        changed = {name: old[name] + new[name] for name in _COUNTS}
-        changed |= {name: case((newer, new[name]), else_=old[name]) for name in (*_LATEST, "bar_ts_ns")}
-        upsert = statement.on_conflict_do_update(index_elements=[old.bot], set_=changed)
+        upsert = _bots_upsert(self._connection.dialect.name)
         await self._connection.execute(upsert, [self._bot_row(name) for name in names])
 
     def _bot_row(self, name: str) -> Row:
@@ -144,12 +150,6 @@ class Sink:
         await replace_rows(self._connection, tables.offsets, list(ends.values()))
 
 
-def entry_order(entry_id: str) -> tuple[int, int]:
-    """Return the place of a stream's entry id (`ms-counter`); nothing comes before everything."""
-    ms, _, counter = entry_id.partition("-")
-    return int(ms or 0), int(counter or 0)
-
-
 def _key(table: Table, row: Row) -> tuple[Any, ...]:
     return tuple(row[column.name] for column in table.primary_key.columns)
 
@@ -167,3 +167,13 @@ def _payment(envelope: Envelope) -> Row:
 def _funded(row: Row) -> Funded:
     key = BookKey(row["bot"], row["venue"], row["account"], row["symbol"])
     return Funded(key, row["funding_id"], row["amount"], row["ts_ns"])
+
+
+@cache
+def _bots_upsert(dialect: str) -> Any:
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(tables.bots)
+    old, new = tables.bots.c, statement.excluded
+    newer = (new.bar_ts_ns > 0) & (new.bar_ts_ns >= old.bar_ts_ns)
+    changed = {name: old[name] + new[name] for name in _COUNTS}
+    changed |= {name: case((newer, new[name]), else_=old[name]) for name in (*_LATEST, "bar_ts_ns")}
+    return statement.on_conflict_do_update(index_elements=[old.bot], set_=changed)
