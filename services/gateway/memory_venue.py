@@ -28,6 +28,7 @@ from services.gateway.venue import (
     PrivateFrame,
     Status,
     Trade,
+    Venue,
     VenueOrder,
     VenuePosition,
 )
@@ -141,11 +142,12 @@ class MemoryVenue:
         plan = self._plan(request.client_id, request.symbol, request.side, request.size, request.trigger, request.kind)
         return Ack(plan.order_id, plan.client_id)
 
-    async def resize_plan(self, plan: PlanOrder, size: Decimal) -> None:
-        """Change the size of a resting trigger order."""
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        """Change size and trigger of a resting trigger order."""
         if plan.order_id not in self._plans:
             raise Rejected(f"{plan.order_id} is gone", code="gone")
-        self._plans[plan.order_id] = changed = replace(self._plans[plan.order_id], size=size)
+        known = self._plans[plan.order_id]
+        self._plans[plan.order_id] = changed = replace(known, size=size, trigger=trigger or known.trigger)
         self._push(PrivateFrame(plans=(changed,)))
 
     async def cancel_plan(self, plan: PlanOrder) -> bool:
@@ -284,3 +286,7 @@ class MemoryVenue:
     def _next(self) -> str:
         self._number += 1
         return f"{self._number:012d}"
+
+
+_PORT: Final[type[Venue]] = MemoryVenue
+"""The type checker holds it to the port."""
