@@ -2,12 +2,14 @@
 
 Started by the order path and recovery. Presence is proven by any order, push or fill with the client id. Absence is
 proven only after the venue can no longer accept the signed request, by every list, twice in a row, with the private
-session subscribed.
+session subscribed. That time counts from the beginning of the doubt, not from the order's making: a process that was
+frozen between journal and send may have signed its request much later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -66,12 +68,13 @@ class LookUps:
     async def _look(self, client_id: str) -> None:
         misses = look = 0
         gateway = self._account.settings.gateway
+        acceptable_s = time.monotonic() + gateway.proof_of_absence_s
         while (order := self._open(client_id)) is not None:
             pause = gateway.look_up_s[look] if look < len(gateway.look_up_s) else gateway.look_up_every_s
             look += 1
             await asyncio.sleep(pause)
             try:
-                misses = misses + 1 if await self._missing(order) else 0
+                misses = misses + 1 if await self._missing(order, acceptable_s) else 0
             except (OmegaError, Unresolved) as error:
                 _log.info("look_up.unanswered", client_id=client_id, why=str(error)[:200])
                 misses = 0
@@ -83,16 +86,20 @@ class LookUps:
         order = self._account.journal.order(client_id)
         return order if order is not None and order.state is OrderState.UNRESOLVED else None
 
-    async def _missing(self, order: JournalOrder) -> bool:
-        """Look once; True when this look proves absence as far as one look can."""
+    async def _missing(self, order: JournalOrder, acceptable_s: float) -> bool:
+        """Look once; True when this look proves absence as far as one look can.
+
+        Args:
+            order: whose fate is unknown.
+            acceptable_s: until when, on the monotonic clock, the venue may still accept its request.
+        """
         account = self._account
         async with account.turns.read():
             found = await account.venue.order(order.symbol, order.client_id)
         if found is not None:
             await self._adopt(found)
             return False
-        age_s = (account.clock() - order.created_ns) / SECOND_NS
-        if age_s < account.settings.gateway.proof_of_absence_s or not account.venue.connected():
+        if time.monotonic() < acceptable_s or not account.venue.connected():
             return False
         return await self._in_no_list(order)
 

@@ -1,0 +1,83 @@
+"""An order is proven absent only when its request can no longer be accepted, however old the order is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from omega.config import Settings
+from omega.domain import Instrument, Kind, OrderState, Role, Side
+from omega.telemetry import Metrics
+from services.gateway.account import Account
+from services.gateway.journal import Journal
+from services.gateway.lookup import LookUps
+from services.gateway.memory_venue import MemoryVenue
+from services.gateway.rows import JournalOrder
+from services.gateway.turns import Turns
+from services.gateway.venue import OrderRequest, VenueOrder
+
+D = Decimal
+BTC = "BTC-USDT.P"
+RULES = Instrument(
+    symbol=BTC, venue="bitget", venue_symbol="BTC/USDT:USDT", base="BTC", quote="USDT", kind=Kind.SWAP,
+    price_step=D("0.1"), size_step=D("0.001"), min_size=D("0.001"), min_notional=D(5), max_leverage=125,
+    maker_fee=D("0.0002"), taker_fee=D("0.0006"),
+)  # type: ignore[arg-type]  # fmt: skip
+LOOKS = 6
+AGE_NS = 600 * 10**9
+
+
+class LateVenue(MemoryVenue):
+    """A venue at which a request arrives only after some looks have found nothing."""
+
+    looks = 0
+
+    def connected(self) -> bool:
+        return True
+
+    async def order(self, symbol: str, client_id: str) -> VenueOrder | None:
+        self.looks += 1
+        if self.looks == LOOKS:
+            await self.place(OrderRequest(client_id, symbol, Side.BUY, D("0.1"), reduce_only=False))
+        return await super().order(symbol, client_id)
+
+
+async def test_order_made_long_ago_whose_request_is_still_under_way_is_not_proven_absent(tmp_path: Path) -> None:
+    """A gateway that was frozen between journal and send: the order is old, its request is young."""
+    config = Settings.model_validate(
+        {
+            "gateway": {
+                "halt_file": str(tmp_path / "HALT"),
+                "proof_of_absence_s": 60,
+                "look_up_s": [0.001],
+                "look_up_every_s": 0.001,
+                "unresolved_halt_s": 86_400,
+            }
+        }
+    )
+    metrics, journal = Metrics(), Journal(tmp_path / "j.sqlite")
+    journal.open()
+    venue = LateVenue({BTC: RULES}, {BTC: D(1000)})
+    turns = Turns("bitget", config.gateway, metrics)
+    account = Account(settings=config, journal=journal, venue=venue, metrics=metrics, turns=turns)
+    journal.admit(
+        JournalOrder(
+            "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, D(900), None, D(1000), 1, 0, "", time.time_ns() - AGE_NS,
+            state=OrderState.SENDING,
+        )
+    )  # fmt: skip
+    account.step("o1", OrderState.UNRESOLVED)
+    look_ups = LookUps(account)
+
+    look_ups.begin("o1")
+    async with asyncio.timeout(30):
+        while (order := journal.order("o1")) is not None and order.state is OrderState.UNRESOLVED:
+            await asyncio.sleep(0.001)
+    await look_ups.close()
+
+    assert order is not None
+    assert order.state is OrderState.WORKING
+    assert not account.halt.active
+    journal.close()
