@@ -20,7 +20,7 @@ from omega.chaos.farm import LabFarm
 from omega.chaos.faults import Fault
 from omega.chaos.market import Market
 from omega.chaos.scenarios import Scenario
-from omega.chaos.truth import Truth, read_journal, read_ledger
+from omega.chaos.truth import Truth, audit, read_journal, read_ledger
 from omega.chaos.verify import Violation, verify, voided
 from omega.chaos.watch import NakedWatch
 from omega.cli.farm import FarmOptions
@@ -176,10 +176,12 @@ class Lab:
         statuses = {
             (bot, status.symbol): status.position for bot, status in self.farm.observer.statuses.items() if bot in BOTS
         }
+        database = self.farm.options.home / "ledger.db"
         return Truth(
             venue=venue,
             **journal,
-            **read_ledger(self.farm.options.home / "ledger.db"),
+            **read_ledger(database),
+            audit=await audit(database, database.parent / "archive"),
             intents=dict(self.intents),
             flushed=list(self.flushed),
             statuses=statuses,

@@ -11,6 +11,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from omega.storage.engine import Database
+from omega.storage.ledger.balance import balances
+from omega.storage.ledger.verify import verify
+
 Row = dict[str, Any]
 _SENT_STATES: Final = frozenset({"working", "filled", "canceled", "rejected"})
 
@@ -33,7 +37,7 @@ class Truth:
         statuses: what the runners say: (bot, symbol) -> size.
         max_notional: the account's limit. Units: quote currency.
         naked_s: the longest time that a position was without its stop, seen at the venue.
-        audit: findings of the ledger's own audit, where it has one.
+        audit: breaks of the ledger's hash chain and of its double-entry balance, in words.
     """
 
     venue: Row
@@ -119,6 +123,19 @@ def read_ledger(path: Path) -> dict[str, Any]:
         "kept_orders": orders,
         "kept_positions": {key: size for key, size in positions.items() if size},
     }
+
+
+async def audit(path: Path, folder: Path) -> list[str]:
+    """Prove the ledger's chain and balance from its database and its archive; return what is wrong, in words."""
+    database = Database(f"sqlite:///{path}", pool_size=1)
+    try:
+        async with database.reading() as connection:
+            chain = await verify(connection, archive=folder)
+            books = await balances(connection, lambda _bot: Decimal(0))
+    finally:
+        await database.close()
+    broken = [f"record {found.number}: {found.words}" for found in chain.findings]
+    return broken + [f"{row.bot}: {fault}" for row in books for fault in row.faults]
 
 
 def _open(path: Path) -> sqlite3.Connection:

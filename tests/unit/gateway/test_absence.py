@@ -64,8 +64,8 @@ async def test_order_made_long_ago_whose_request_is_still_under_way_is_not_prove
     account = Account(settings=config, journal=journal, venue=venue, metrics=metrics, turns=turns)
     journal.admit(
         JournalOrder(
-            "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, D(900), None, D(1000), 1, 0, "", time.time_ns() - AGE_NS,
-            state=OrderState.SENDING,
+            "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, D(900), None, D(1000), 1, 0, "",
+            time.time_ns() - AGE_NS, state=OrderState.SENDING,
         )
     )  # fmt: skip
     account.step("o1", OrderState.UNRESOLVED)
@@ -73,8 +73,8 @@ async def test_order_made_long_ago_whose_request_is_still_under_way_is_not_prove
 
     look_ups.begin("o1")
     async with asyncio.timeout(30):
-        while (order := journal.order("o1")) is not None and order.state is OrderState.UNRESOLVED:
-            await asyncio.sleep(0.001)
+        await account.activity.until(lambda: not look_ups.count)
+    order = journal.order("o1")
     await look_ups.close()
 
     assert order is not None
