@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from omega.bus import Command, Verb
+from omega.bus import Command, Verb, connect
 from omega.chaos.acts import Skipped, do
 from omega.chaos.config import BOTS, RECOVERY_S, write_config
 from omega.chaos.farm import LabFarm
@@ -158,12 +158,18 @@ class Lab:
         """Note every intent that is on the bus, until cancelled."""
         trading, topics = self.farm.settings.trading, self.farm.bus.topics
         lanes = [topics.intents(trading.venue, trading.account, high=high) for high in (True, False)]
-        async with self.farm.bus.follow(*lanes) as stream:
-            ready.set()
-            async for received in stream:
-                intent = received.envelope.data
-                if isinstance(intent, Intent):
-                    self.intents.setdefault(intent.intent_id, int(received.entry_id.partition("-")[0] or 0))
+        # The intents are nobody's but the gateway's and the ledger's: only the administrator may listen in.
+        bus = connect(self.farm.admin_url, env=self.farm.settings.environment.name.value, source="lab")
+        await bus.start()
+        try:
+            async with bus.follow(*lanes) as stream:
+                ready.set()
+                async for received in stream:
+                    intent = received.envelope.data
+                    if isinstance(intent, Intent):
+                        self.intents.setdefault(intent.intent_id, int(received.entry_id.partition("-")[0] or 0))
+        finally:
+            await bus.close()
 
     async def truth(self) -> Truth:
         """Let everything come to rest and gather what everybody says."""
@@ -244,7 +250,11 @@ async def _spawn(lab: Lab) -> list[asyncio.Task[None]]:
     following = asyncio.Event()
     works: list[Coroutine[Any, Any, None]] = [lab.market.run(), lab.naked.run(), lab.follow_intents(following)]
     tasks = [asyncio.create_task(work) for work in works]
-    await following.wait()
+    ready = asyncio.create_task(following.wait())
+    await asyncio.wait([ready, tasks[-1]], return_when=asyncio.FIRST_COMPLETED)
+    if tasks[-1].done():
+        ready.cancel()
+        await tasks[-1]
     return tasks
 
 

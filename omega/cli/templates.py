@@ -163,8 +163,10 @@ def test_{name}_any_instant_is_bounded_and_repeatable() -> None:
 '''
 VENUE = '''"""{title}: what differs from the generic ccxt adapter.
 
-Chosen by `trading.venue: {name}`. It begins as a venue that speaks Bitget's API; replace what differs: the exchange of
-ccxt, the declaration, the codes, the addresses, the rows. How: docs/howto/add-a-venue.md.
+Chosen by `trading.venue: {name}`.
+
+It begins as a venue that speaks Bitget's API; replace what differs: the exchange of ccxt, the declaration, the codes,
+the addresses, the rows. How: docs/howto/add-a-venue.md.
 """
 
 from __future__ import annotations
@@ -221,9 +223,10 @@ def test_{name}_takes_our_ids() -> None:
 def test_{name}_knows_a_proof_from_a_doubt() -> None:
     """A known code is a proof; a time-out and an unknown code are not."""
     refusals = adapter().refusals
+    known, strange = (ValueError(f'venue {{{{"code": "{{code}}"}}}}') for code in ("99990", "never-seen"))
 
-    assert isinstance(raised(ValueError('{name} {{"code": "99990"}}'), "send", refusals), Rejected)
-    assert isinstance(raised(ValueError('{name} {{"code": "never-seen"}}'), "send", refusals), Unresolved)
+    assert isinstance(raised(known, "send", refusals), Rejected)
+    assert isinstance(raised(strange, "send", refusals), Unresolved)
     assert isinstance(raised(TimeoutError(), "send", refusals), Unresolved)
 '''
 SOURCE = {"bot": BOT, "persona": PERSONA, "factor": FACTOR, "venue": VENUE}

@@ -15,6 +15,7 @@ from typing import Final
 
 from omega.domain import Bar, Instrument, Side, timeframe_ns
 from omega.errors import Rejected, Unresolved
+from services.gateway.capabilities import CandleFeed, Capabilities, ClientIdRule, Evidence, Resize, StopForm
 from services.gateway.venue import (
     Ack,
     Balance,
@@ -35,6 +36,20 @@ from services.gateway.venue import (
 
 ZERO: Final = Decimal(0)
 _KEPT: Final = 500
+CAPABILITIES: Final = Capabilities(
+    exchange="memory",
+    coin="USDT",
+    order_types=("market", "stop"),
+    stops=StopForm.ATTACHED,
+    resize=Resize.AMEND,
+    position_mode="one-way",
+    client_id=ClientIdRule(field="client_id", longest=50, alphabet="A-Za-z0-9_-"),
+    contract="one coin",
+    candles=CandleFeed.PUSHED,
+    sandbox="itself",
+    key_rights="itself: there is no key",
+    evidence=Evidence.SIMULATOR,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,7 @@ class MemoryVenue:
     """One account. Time is `now_ns`, prices are `prices`; both are the test's to move."""
 
     name = "memory"
+    capabilities = CAPABILITIES
 
     def __init__(
         self,
