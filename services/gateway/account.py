@@ -331,6 +331,7 @@ class Account:
                 if not self.journal.add_fill(fill):
                     return
                 book = self.books.apply(fill)
+                self.risk.reservations.hold(owner, symbol, book.size)
                 if owner == bot and held * size < 0:
                     self._guard(fill, None, flat=not book.size)
                 self.journal.emit(f"fill:{fill.trade_id}", fill)

@@ -119,13 +119,14 @@ class Halt:
         latch = self._latches.get(entity)
         if latch is None and not (entity == self._whole and self.active):
             return False
-        if entity == self._whole:
-            self._file.unlink(missing_ok=True)
-        self._latches.pop(entity, None)
+        left = {other: kept for other, kept in self._latches.items() if other != entity}
         with self._journal.transaction():
-            self._keep(self._latches)
+            self._keep(left)
             told = latch or Latch(entity, Level.REDUCE_ONLY, reason, by, ts_ns)
             self._tell(told, halted=False, reason=reason, by=by, ts_ns=ts_ns)
+        self._latches = left
+        if entity == self._whole:
+            self._file.unlink(missing_ok=True)
         self.on_release(entity)
         _log.warning("entries.released", account=self._account, scope=str(entity), reason=reason, by=by)
         return True

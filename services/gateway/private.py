@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -108,6 +109,7 @@ class PrivateSide:
 
     def _book(self, trade: Trade) -> int:
         account = self._account
+        trade = self._named(trade)
         bot, role = self._owner(trade)
         if role is Role.LIQUIDATION:
             return self._share_out(trade)
@@ -115,11 +117,18 @@ class PrivateSide:
             return self._by_hand(trade)
         return int(account.take(trade, bot=bot, role=role))
 
+    def _named(self, trade: Trade) -> Trade:
+        """Give an execution the client id of its order where the venue tells only its own: guards and sums go by it."""
+        journal = self._account.journal
+        if trade.client_id and journal.order(trade.client_id) is not None:
+            return trade
+        mine = journal.by_order_id(trade.order_id)
+        return trade if mine is None else replace(trade, client_id=mine.client_id)
+
     def _owner(self, trade: Trade) -> tuple[str, Role]:
         """Tell whose execution it is: by client id, by order id, by the plan that fired."""
         journal = self._account.journal
         order = journal.order(trade.client_id) if trade.client_id else None
-        order = order or journal.by_order_id(trade.order_id)
         if order is not None:
             return order.bot, order.role
         plan = journal.plan(trade.client_id, trade.order_id)

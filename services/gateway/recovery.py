@@ -160,7 +160,7 @@ class Recovery:
             resting = {order.client_id: order for order in await account.venue.open_orders()}
         for order in working:
             found = resting.get(order.client_id)
-            if found is None and order.state is OrderState.WORKING:
+            if found is None:  # its order id must be known before its executions are read: some venues tell no other
                 async with account.turns.read():
                     found = await account.venue.order(order.symbol, order.client_id)
             if found is not None:

@@ -18,7 +18,7 @@ from omega.bus.instruments import keep_instrument
 from omega.bus.messages import AccountStatus, OrderEvent, StopEvent
 from omega.bus.port import Bus, BusState, Lease
 from omega.config import Settings
-from omega.domain import Fill, Intent, Mode
+from omega.domain import Fill, Intent, Mode, Role
 from omega.errors import ConfigError, Fenced, OmegaError, Rejected
 from omega.plugins import venues
 from omega.resilience import retry_read
@@ -212,7 +212,8 @@ class GatewayService(BaseService):
 
     async def _close_out(self, bot: str, symbol: str, size: Decimal, reason: str) -> None:
         """Close a part of a book that no venue stop can; once at a time."""
-        if not any(order.bot == bot for order in self.account.reserved(symbol)):
+        exits = [order for order in self.account.reserved(symbol, bot=bot) if order.role is not Role.ENTRY]
+        if not exits:
             await self.path.close_out(flatten(self.account, bot, symbol, size, reason))
 
     def _refused(self, kind: RefusalKind, order: JournalOrder) -> None:

@@ -105,7 +105,7 @@ def _traded(intent: Intent, account: Account) -> Instrument:
     if not all(number.is_finite() and number >= 0 for number in numbers):
         raise denied("corrupt", f"{intent.intent_id} carries a number that is negative or not finite: {numbers}")
     instrument = account.instrument(intent.symbol)
-    if instrument is None or intent.symbol in account.closed:
+    if instrument is None or (intent.symbol in account.closed and not intent.reduces):
         raise denied(
             "symbol", f"{intent.symbol} is not traded on {account.venue_name}; set the bot's symbol to one that is"
         )

@@ -10,13 +10,31 @@ from typing import Any
 
 import pytest
 
+from omega.bus.messages import RiskVerdict
+from omega.bus.port import BusState
 from omega.config import Settings
-from omega.domain import Fill, Instrument, Kind, OrderState, Role, Side
+from omega.domain import (
+    AccountName,
+    Action,
+    BotName,
+    Fill,
+    Instrument,
+    Intent,
+    IntentId,
+    Kind,
+    OrderState,
+    Role,
+    Side,
+    Symbol,
+    VenueName,
+)
+from omega.errors import EnvironmentFault
 from omega.telemetry import Metrics
 from services.gateway.account import Account
 from services.gateway.journal import Journal
 from services.gateway.private import PrivateSide
 from services.gateway.protection import stop_sizes, wanted
+from services.gateway.risk.rules import Asked, judge
 from services.gateway.rows import JournalOrder
 from services.gateway.stops import StopKeeper
 from services.gateway.turns import Turns
@@ -119,8 +137,53 @@ def test_late_and_doubled_fills_count_once_each(desk: Desk) -> None:
 def test_fill_that_names_only_the_venues_order_id_is_the_bots(desk: Desk) -> None:
     desk.account.step("o1", OrderState.WORKING, order_id="v1")
     desk.hear(trades=(desk.trade(1, "0.1", client_id=""),))
+    desk.hear(orders=(desk.order(Status.FILLED, "0.1"),))
 
-    assert desk.size == D("0.1")
+    assert (desk.size, desk.stopped()) == (D("0.1"), D("0.1"))
+    assert desk.account.ahead() == []
+
+
+def test_symbol_that_is_closed_for_entries_still_lets_exits_out(desk: Desk) -> None:
+    """What the venue has taken out of trading may only be left."""
+    desk.hear(trades=(desk.trade(1, "0.1"),))
+    desk.account.closed.add(BTC)
+    desk.account.venue.connected = lambda: True
+
+    def verdict(action: Action, side: Side, reason: str) -> RiskVerdict:
+        stop = D(900) if action is Action.ENTER else None
+        intent = Intent(
+            intent_id=IntentId(f"ann:{reason}"), bot=BotName("ann"), venue=VenueName("bitget"),
+            account=AccountName("main"), symbol=Symbol(BTC), action=action, side=side, size=D("0.1"), stop=stop,
+            ref_price=D(1000), bar_ts_ns=1, reason=reason,
+        )  # fmt: skip
+        return judge(Asked(intent, 0, 1, BusState.CONNECTED, leased=True), desk.account).verdict
+
+    assert verdict(Action.EXIT, Side.SELL, "leave").allowed
+    assert verdict(Action.ENTER, Side.BUY, "again").rule == "symbol"
+
+
+def test_adopted_size_counts_against_the_limits_at_once(desk: Desk) -> None:
+    """The sums of the gate move with the books, for the bot and for what nobody owned."""
+    desk.hear(trades=(Trade("t9", "v9", "theirs", BTC, Side.BUY, D(1000), D("0.3"), D(0), "USDT", False, False, 6),))
+    desk.account.adopt("ann", BTC, D("0.2"), stop=D(900), target=None, key="k")
+
+    held = desk.account.risk.reservations._held
+    assert (held["ann", BTC], held["external", BTC]) == (D("0.2"), D("0.1"))
+
+
+def test_release_that_the_disk_refuses_frees_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries stay halted, in memory and by the file, until the release is written."""
+    desk.account.halt_entries("by hand")
+
+    def refused(*_: Any) -> None:
+        raise EnvironmentFault("the disk is full")
+
+    monkeypatch.setattr(desk.journal, "put", refused)
+    with pytest.raises(EnvironmentFault):
+        desk.account.halt.release("all is well", by="ann", ts_ns=1)
+
+    assert desk.account.halt.active
+    assert desk.account.halt.latches
 
 
 def test_order_of_a_stranger_moves_no_order_of_ours(desk: Desk) -> None:
