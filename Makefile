@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help setup setup-run fmt lint types imports unit property contract integration e2e golden k8s test check cov run bench docs docs-check chaos images containers wheels lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf (length($$1) > 14 ? "  %s\n%17s%s\n" : "  %-14s %s%s\n"), $$1, "", $$2}'
 
 setup: ## set everything up for development and tests (idempotent)
 	@$(PYTHON) scripts/bootstrap.py
@@ -62,7 +62,7 @@ docs-check: setup ## fail when a generated document is out of date
 wheels: setup ## collect the wheels that the images are built from
 	@scripts/wheels.sh
 
-images: wheels ## build every image (BASE_IMAGE=... for a base of your own)
+images: wheels ## build the images of the services (BASE_IMAGE=... for a base of your own)
 	@scripts/containers.sh build
 
 containers: ## build the images on a local base and bring the compose file up until it trades

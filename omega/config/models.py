@@ -114,7 +114,9 @@ class Redis(Section):
     """How the bus is reached."""
 
     url: str = setting(
-        "redis://127.0.0.1:6379/0", "server URL (OMEGA_REDIS_URL): redis, rediss, unix or valkey+unix", repr=False
+        "redis://127.0.0.1:6379/0",
+        "server URL (OMEGA_REDIS_URL): redis, rediss, redis+sentinel, rediss+sentinel, unix or valkey+unix",
+        repr=False,
     )
     username: str = setting(
         "", "access-list user, put into the URL when the settings are loaded; `auto` = the service's own, ENV-SERVICE"
