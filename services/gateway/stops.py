@@ -216,13 +216,7 @@ class StopKeeper:
 
     async def _do(self, symbol: str, deed: Deed, net: Decimal) -> _Outcome:
         try:
-            async with self._account.turns.order(Lane.STOP, bot=deed.bot or GATEWAY):
-                if deed.plan is None:
-                    await self._place(symbol, deed, net)
-                elif deed.size:
-                    await self._resize(deed, deed.plan)
-                else:
-                    await self._cancel(deed, deed.plan)
+            rest = await self._change(symbol, deed, net)
         except Rejected as error:
             _log.warning("stop.refused", bot=deed.bot, symbol=symbol, why=str(error)[:300])
             return await self._refused(symbol, deed, net, error)
@@ -230,7 +224,29 @@ class StopKeeper:
             _log.warning("stop.unresolved", bot=deed.bot, symbol=symbol, why=str(error)[:300])
             self._look_later("a stop has no proven outcome")
             return _Outcome.UNKNOWN
+        if rest is not None:
+            await self._do(symbol, rest, net)
         return _Outcome.DONE
+
+    async def _change(self, symbol: str, deed: Deed, net: Decimal) -> Deed | None:
+        """Do a deed and return what is left of it: a venue that does not resize gets a new one beside the old one."""
+        try:
+            await self._request(symbol, deed, net)
+        except Rejected as error:
+            if error.kind != RefusalKind.MODE or not deed.resizes:
+                raise
+            await self._request(symbol, replace(deed, plan=None), net)
+            return replace(deed, size=ZERO)
+        return None
+
+    async def _request(self, symbol: str, deed: Deed, net: Decimal) -> None:
+        async with self._account.turns.order(Lane.STOP, bot=deed.bot or GATEWAY):
+            if deed.plan is None:
+                await self._place(symbol, deed, net)
+            elif deed.size:
+                await self._resize(deed, deed.plan)
+            else:
+                await self._cancel(deed, deed.plan)
 
     async def _place(self, symbol: str, deed: Deed, net: Decimal) -> None:
         """Place a stop of the next generation: journalled before it is sent."""

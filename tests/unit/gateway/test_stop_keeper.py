@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,8 +40,11 @@ class StubbornVenue(MemoryVenue):
     async def place_plan(self, request: PlanRequest) -> Ack:
         if self.answer is not None:
             raise self.answer
-        self.done += (f"place {request.size}",)
+        self.done += (f"place {request.size.normalize()}",)
         return await super().place_plan(request)
+
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        raise Rejected("no trigger order is changed in place", kind="MODE")
 
     async def cancel_plan(self, plan: PlanOrder) -> bool:
         self.done += (f"cancel {plan.size}",)
@@ -52,7 +54,7 @@ class StubbornVenue(MemoryVenue):
 class Desk:
     """ann holds 0.1 from one entry whose stop is 900."""
 
-    def __init__(self, folder: Path, venue: StubbornVenue) -> None:
+    def __init__(self, folder: Path, venue: StubbornVenue, *, target: Decimal | None = None) -> None:
         config = Settings.model_validate({"gateway": {"halt_file": str(folder / "HALT")}})
         metrics, self.journal, self.venue = Metrics(), Journal(folder / "j.sqlite"), venue
         self.journal.open()
@@ -68,7 +70,7 @@ class Desk:
         self.keeper.close_out = close_out
         self.journal.admit(
             JournalOrder(
-                "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, STOP, None, D(1000), 1, 0, "", 1,
+                "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, STOP, target, D(1000), 1, 0, "", 1,
                 state=OrderState.SENDING,
             )
         )  # fmt: skip
@@ -76,11 +78,6 @@ class Desk:
             "t1", "v1", "o1", BTC, Side.BUY, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False, ts_ns=1
         )
         self.account.take(trade, bot="ann", role=Role.ENTRY)
-
-    def guard(self, size: str, *, target: Decimal | None = None) -> None:
-        """Change what shall protect ann's leg."""
-        (guard,) = self.journal.guards(BTC, "ann")
-        self.journal.put_guard(replace(guard, size=D(size), target=target))
 
     async def stand(self, size: str, *, trigger: Decimal = STOP, kind: PlanKind = PlanKind.STOP) -> None:
         """Let a trigger order of ann's stand at the venue."""
@@ -124,4 +121,50 @@ async def test_stop_without_an_answer_is_looked_for_soon(desk: Desk) -> None:
             await asyncio.sleep(0.02)
     looking.cancel()
 
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+async def test_stop_that_cannot_be_resized_is_replaced_before_it_goes(desk: Desk, before: str) -> None:
+    await desk.stand(before)
+    await desk.keeper.look()
+
+    assert desk.venue.done == ("place 0.1", f"cancel {before}")
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
+    assert desk.keeper.naked_s("ann", BTC) == 0
+    assert [plan.size for plan in desk.journal.live_plans()] == [D("0.1")]
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+async def test_target_that_cannot_be_resized_is_replaced(tmp_path: Path, before: str) -> None:
+    desk = Desk(tmp_path, StubbornVenue({BTC: RULES}, {BTC: D(1000)}), target=D(1100))
+    await desk.stand("0.1")
+    await desk.stand(before, trigger=D(1100), kind=PlanKind.TARGET)
+    await desk.keeper.look()
+
+    assert desk.venue.done == ("place 0.1", f"cancel {before}")
+    assert await desk.standing() == [("stop", D("0.1"), STOP), ("target", D("0.1"), D(1100))]
+    desk.journal.close()
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+@pytest.mark.parametrize("answer", [Rejected("no", code="1", kind="RULES"), Unresolved("no answer")])
+async def test_stop_whose_replacement_does_not_stand_stays(desk: Desk, before: str, answer: OmegaError) -> None:
+    await desk.stand(before)
+    desk.venue.answer = answer
+    await desk.keeper.look()
+
+    assert await desk.standing() == [("stop", D(before), STOP)]
+    assert not desk.closed
+    assert not desk.account.halt.active
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+async def test_stop_that_outlived_its_replacement_is_what_goes(desk: Desk, before: str) -> None:
+    """The keeper died between the new stop and the end of the old one."""
+    await desk.stand(before)
+    await desk.stand("0.1")
+    await desk.keeper.look()
+
+    assert desk.venue.done == (f"cancel {before}",)
     assert await desk.standing() == [("stop", D("0.1"), STOP)]
