@@ -25,7 +25,7 @@ from omega.resilience import Lane
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind, denied
 from services.gateway.lookup import LookUps
-from services.gateway.risk.rules import Asked, judge
+from services.gateway.risk.rules import Asked, ask_again, judge
 from services.gateway.rows import JournalOrder
 from services.gateway.venue import OrderRequest
 
@@ -113,7 +113,7 @@ class OrderPath:
             EnvironmentFault: the journal cannot be written; nothing was sent.
         """
         account = self._account
-        passed: list[JournalOrder] = []
+        passed: list[tuple[JournalOrder, Envelope, Intent]] = []
         tightened = False
         with account.journal.transaction():
             for envelope, intent in sorted(intents, key=lambda pair: not pair[1].reduces):
@@ -122,13 +122,13 @@ class OrderPath:
                     continue
                 order = self._admit(envelope, intent)
                 if order is not None:
-                    passed.append(order)
-        for order in passed:
-            self._start(order)
+                    passed.append((order, envelope, intent))
+        for order, envelope, intent in passed:
+            self._start(order, partial(self._ask_again, envelope, intent))
         if tightened:
             self.on_tightened("a bot's stop has moved")
         account.activity.changed()
-        return passed
+        return [order for order, _, _ in passed]
 
     async def _insist(self, write: Callable[[], object]) -> None:
         """Write to the journal, again and again while the disk refuses: halted, with nothing half done."""
@@ -203,17 +203,28 @@ class OrderPath:
 
     def _judged(self, order: JournalOrder, envelope: Envelope, intent: Intent) -> tuple[JournalOrder, RiskVerdict]:
         """Ask the gate; it has no say over an intent that the journal knows already, and changes nothing."""
-        leased = self._leased() or not envelope.id
-        asked = Asked(intent, envelope.deadline_ns, order.created_ns, self._bus.state(), leased)
-        judgement = judge(asked, self._account)
+        judgement = judge(self._question(envelope, intent, order.created_ns), self._account)
         verdict = judgement.verdict
         if not verdict.allowed:
             return _denied(order, verdict.rule, judgement.words, epoch=order.epoch), verdict
         reduces = _reduces(order, self._account, judgement.size)
         return replace(order, size=judgement.size, reduce_only=reduces, state=OrderState.SENDING), verdict
 
-    def _start(self, order: JournalOrder) -> None:
-        self._track(self._send(order), f"send:{order.client_id}")
+    def _question(self, envelope: Envelope, intent: Intent, now_ns: int) -> Asked:
+        leased = self._leased() or not envelope.id
+        return Asked(intent, envelope.deadline_ns, now_ns, self._bus.state(), leased)
+
+    def _ask_again(self, envelope: Envelope, intent: Intent) -> None:
+        """Ask the gate about an entry whose turn has come, maybe long after it was admitted; exits always go.
+
+        Raises:
+            Denied: it must not be sent any more.
+        """
+        if not intent.reduces:
+            ask_again(self._question(envelope, intent, self._account.clock()), self._account)
+
+    def _start(self, order: JournalOrder, still: Callable[[], None]) -> None:
+        self._track(self._send(order, still), f"send:{order.client_id}")
 
     def _track(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -226,17 +237,18 @@ class OrderPath:
             _log.error("send.broken", task=task.get_name(), error=f"{type(error).__name__}: {error}")
             self._account.halt_entries(f"a send broke: {type(error).__name__}: {error}")
 
-    async def _send(self, order: JournalOrder) -> None:
-        """Send once and write down what came of it."""
+    async def _send(self, order: JournalOrder, still: Callable[[], None]) -> None:
+        """Send once, if it still may go when its turn comes, and write down what came of it."""
         account = self._account
         with account.activity.doing("sends"):
             try:
-                ack = await self._place(order)
+                ack = await self._place(order, still)
             except Rejected as error:
                 await self._outcome(order, OrderState.REJECTED, code=error.code, reason=str(error))
                 self._refused(error, order)
-            except TransientError as error:
+            except (TransientError, Denied) as error:
                 await self._outcome(order, OrderState.REJECTED, code="not_sent", reason=str(error))
+                _log.info("order.not_sent", client_id=order.client_id, bot=order.bot, why=str(error))
             except Unresolved as error:
                 await self._outcome(order, OrderState.UNRESOLVED, code=error.code, reason=str(error))
                 _log.warning("order.unresolved", client_id=order.client_id, bot=order.bot, why=str(error))
@@ -251,7 +263,7 @@ class OrderPath:
         step = partial(self._account.step, order.client_id, state, code=code, reason=reason, order_id=order_id)
         await self._insist(step)
 
-    async def _place(self, order: JournalOrder) -> str:
+    async def _place(self, order: JournalOrder, still: Callable[[], None]) -> str:
         account = self._account
         request = OrderRequest(
             client_id=order.client_id,
@@ -263,7 +275,8 @@ class OrderPath:
             target=order.target if order.role is Role.ENTRY and _grows(order, account) else None,
             handed=account.handed(order),
         )
-        async with account.turns.order(Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT, bot=order.bot):
+        lane = Lane.ENTRY if order.role is Role.ENTRY else Lane.EXIT
+        async with account.turns.order(lane, bot=order.bot, still=still):
             return (await account.venue.place(request)).order_id
 
     def _refused(self, error: Rejected, order: JournalOrder) -> None:

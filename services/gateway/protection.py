@@ -56,6 +56,11 @@ class Deed:
         """Tell whether a standing order gets another trigger."""
         return self.plan is not None and bool(self.size) and self.trigger != self.plan.trigger
 
+    @property
+    def resizes(self) -> bool:
+        """Tell whether a standing order gets another size and keeps its trigger."""
+        return self.plan is not None and bool(self.size) and not self.moves
+
 
 def wanted(sizes: Mapping[str, Decimal], guards: Sequence[Guard]) -> list[Wanted]:
     """Return the protections of one symbol: sizes are the books, EXTERNAL among them, guards the legs of all bots."""
@@ -170,7 +175,8 @@ def _level(want: Wanted, right: Sequence[PlanOrder]) -> list[Deed]:
         return [Deed(want.holder, want.kind, want.size - have, want.trigger)]
     found: list[Deed] = []
     excess = have - want.size
-    for plan in sorted(right, key=lambda plan: (plan.size, plan.order_id)):
+    # One that is exactly too much goes first: it is what its replacement has not been rid of.
+    for plan in sorted(right, key=lambda plan: (plan.size != excess, plan.size, plan.order_id)):
         if not excess:
             break
         cut = min(plan.size, excess)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 import structlog
@@ -33,6 +34,14 @@ _PASSES: Final = 4
 _RETRY_S: Final = 0.25
 
 _log = structlog.get_logger(__name__)
+
+
+class _Outcome(StrEnum):
+    """What came of a deed."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
 
 
 class StopKeeper:
@@ -189,9 +198,14 @@ class StopKeeper:
             self._own(holder, self._plans[order_id])
         todo = deeds(wants, plans, self._owners(), external=sizes.get(str(EXTERNAL), ZERO), net=net)
         self._measure(symbol, sizes, wants)
-        changed = False
+        changed, lacking = False, set[tuple[Holder, PlanKind]]()
         for deed in todo:
-            changed |= await self._do(symbol, deed, net)
+            if not deed.raises and (deed.holder, deed.kind) in lacking:
+                continue  # what should replace it does not stand
+            outcome = await self._do(symbol, deed, net)
+            changed |= outcome is not _Outcome.REFUSED
+            if deed.raises and outcome is not _Outcome.DONE:
+                lacking.add((deed.holder, deed.kind))
         return changed
 
     def _wishes(self, symbol: str) -> tuple[dict[str, Decimal], Decimal, list[Wanted]]:
@@ -200,21 +214,39 @@ class StopKeeper:
 
     # deeds ----------------------------------------------------------------------------------------------------------
 
-    async def _do(self, symbol: str, deed: Deed, net: Decimal) -> bool:
+    async def _do(self, symbol: str, deed: Deed, net: Decimal) -> _Outcome:
         try:
-            async with self._account.turns.order(Lane.STOP, bot=deed.bot or GATEWAY):
-                if deed.plan is None:
-                    await self._place(symbol, deed, net)
-                elif deed.size:
-                    await self._resize(deed, deed.plan)
-                else:
-                    await self._cancel(deed, deed.plan)
+            rest = await self._change(symbol, deed, net)
         except Rejected as error:
             _log.warning("stop.refused", bot=deed.bot, symbol=symbol, why=str(error)[:300])
             return await self._refused(symbol, deed, net, error)
         except Unresolved as error:
             _log.warning("stop.unresolved", bot=deed.bot, symbol=symbol, why=str(error)[:300])
-        return True
+            self._look_later("a stop has no proven outcome")
+            return _Outcome.UNKNOWN
+        if rest is not None:
+            await self._do(symbol, rest, net)
+        return _Outcome.DONE
+
+    async def _change(self, symbol: str, deed: Deed, net: Decimal) -> Deed | None:
+        """Do a deed and return what is left of it: a venue that does not resize gets a new one beside the old one."""
+        try:
+            await self._request(symbol, deed, net)
+        except Rejected as error:
+            if error.kind != RefusalKind.MODE or not deed.resizes:
+                raise
+            await self._request(symbol, replace(deed, plan=None), net)
+            return replace(deed, size=ZERO)
+        return None
+
+    async def _request(self, symbol: str, deed: Deed, net: Decimal) -> None:
+        async with self._account.turns.order(Lane.STOP, bot=deed.bot or GATEWAY):
+            if deed.plan is None:
+                await self._place(symbol, deed, net)
+            elif deed.size:
+                await self._resize(deed, deed.plan)
+            else:
+                await self._cancel(deed, deed.plan)
 
     async def _place(self, symbol: str, deed: Deed, net: Decimal) -> None:
         """Place a stop of the next generation: journalled before it is sent."""
@@ -261,10 +293,10 @@ class StopKeeper:
                     self._tell(known, StopState.REMOVED)
         _log.info("stop.cancelled", bot=deed.bot, symbol=plan.symbol, size=str(plan.size), confirmed=done)
 
-    async def _refused(self, symbol: str, deed: Deed, net: Decimal, error: Rejected) -> bool:
+    async def _refused(self, symbol: str, deed: Deed, net: Decimal, error: Rejected) -> _Outcome:
         """Do what is safe when the venue refuses a stop: close what should have fired, try another way, or close."""
         if deed.kind is not PlanKind.STOP or not deed.raises or self.close_out is None:
-            return False
+            return _Outcome.REFUSED
         price = self._account.price(symbol)
         if price and (price - deed.trigger) * (1 if net > 0 else -1) <= 0:
             await self._close(symbol, deed, net, f"the stop {deed.trigger} lies behind the price: {error.code}")
@@ -275,8 +307,11 @@ class StopKeeper:
             words = f"the venue refuses the stop of {deed.bot} in {symbol}: {error.code or str(error)[:200]}"
             self._account.halt_entries(words)
             await self._close(symbol, deed, net, words)
-        asyncio.get_running_loop().call_later(_RETRY_S, self.request, "a stop was refused")
-        return False
+        self._look_later("a stop was refused")
+        return _Outcome.REFUSED
+
+    def _look_later(self, why: str) -> None:
+        asyncio.get_running_loop().call_later(_RETRY_S, self.request, why)
 
     async def _close(self, symbol: str, deed: Deed, net: Decimal, words: str) -> None:
         """Close the part that a deed should have protected."""

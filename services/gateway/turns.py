@@ -64,13 +64,18 @@ class Turns:
         self.data.configure(rate=lanes.market_per_s, burst=lanes.burst)
 
     @asynccontextmanager
-    async def order(self, lane: Lane, *, bot: str = GATEWAY) -> AsyncIterator[None]:
+    async def order(
+        self, lane: Lane, *, bot: str = GATEWAY, still: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[None]:
         """Wait for the turn of a write; the bots of one lane share it fairly.
+
+        `still` is asked when the turn has come, before anything counts: what it raises says that it came too late.
 
         Raises:
             TransientError: it is an entry and the circuit is open; nothing was sent.
         """
         await self.orders.acquire(lane, name=bot)
+        still()
         self._note(bot, "orders")
         with self._heed():
             if lane is Lane.ENTRY:

@@ -77,6 +77,18 @@ def judge(asked: Asked, account: Account) -> Judgement:
     return Judgement(instrument.size(intent.size), verdict)
 
 
+def ask_again(asked: Asked, account: Account) -> None:
+    """Ask once more of an entry whose turn at the venue has come what may have changed while it waited.
+
+    Raises:
+        Denied: it must not be sent any more.
+    """
+    instrument = _traded(asked.intent, account)
+    for rule in LATE_RULES:
+        for name, words in rule(asked, account, instrument):
+            raise denied(name, f"{asked.intent.intent_id} has waited for its turn: {words}")
+
+
 def findings(asked: Asked, account: Account) -> list[Finding]:
     """Return everything that any rule and any limit has against an entry, for a person who asks."""
     intent = asked.intent
@@ -145,18 +157,26 @@ def _mode(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
 def _allowed(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
     if asked.bus is not BusState.CONNECTED:
         yield "bus", f"the bus is {asked.bus}, no entries until it is back"
-    if not asked.leased:
-        yield "lease", "this gateway does not hold the account's lease"
+    yield from _leased(asked, account, _)
     if not account.venue.connected():
         yield "venue", "the private session of the venue is not subscribed"
     if account.turns.open():
         yield "breaker", "the venue has failed too often, its circuit is open"
 
 
-def _fresh(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
-    intent, trading = asked.intent, account.settings.trading
+def _leased(asked: Asked, _: Account, __: Instrument) -> Iterator[Finding]:
+    if not asked.leased:
+        yield "lease", "this gateway does not hold the account's lease"
+
+
+def _in_time(asked: Asked, _: Account, __: Instrument) -> Iterator[Finding]:
     if asked.deadline_ns and asked.now_ns > asked.deadline_ns:
         yield "deadline", f"it came {(asked.now_ns - asked.deadline_ns) / 1e6:.0f} ms after its deadline"
+
+
+def _fresh(asked: Asked, account: Account, instrument: Instrument) -> Iterator[Finding]:
+    intent, trading = asked.intent, account.settings.trading
+    yield from _in_time(asked, account, instrument)
     silence = account.venue.silence_s()
     if silence > account.settings.gateway.stale_s:
         yield "stale", f"no market data for {silence:.1f} s"
@@ -270,3 +290,5 @@ ENTRY_RULES: Final[tuple[Rule, ...]] = (
     _protected,
     _together,
 )
+LATE_RULES: Final[tuple[Rule, ...]] = (_halted, _leased, _vetoed, _in_time)
+"""What an entry is asked again when its turn has come: what people and time may have decided since."""

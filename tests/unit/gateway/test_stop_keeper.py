@@ -1,0 +1,170 @@
+"""The stop keeper at a venue that says no: what stands is taken away only when its replacement stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from omega.config import Settings
+from omega.domain import Instrument, Kind, OrderState, Role, Side
+from omega.errors import OmegaError, Rejected, Unresolved
+from omega.telemetry import Metrics
+from services.gateway.account import Account
+from services.gateway.journal import Journal
+from services.gateway.memory_venue import MemoryVenue
+from services.gateway.rows import JournalOrder, JournalPlan
+from services.gateway.stops import StopKeeper
+from services.gateway.turns import Turns
+from services.gateway.venue import Ack, PlanKind, PlanOrder, PlanRequest, Trade
+
+D = Decimal
+BTC = "BTC-USDT.P"
+RULES = Instrument(
+    symbol=BTC, venue="bitget", venue_symbol="BTC/USDT:USDT", base="BTC", quote="USDT", kind=Kind.SWAP,
+    price_step=D("0.1"), size_step=D("0.001"), min_size=D("0.001"), min_notional=D(5), max_leverage=125,
+    maker_fee=D("0.0002"), taker_fee=D("0.0006"),
+)  # type: ignore[arg-type]  # fmt: skip
+STOP = D(900)
+
+
+class StubbornVenue(MemoryVenue):
+    """A venue that answers the placing of a stop as the test says, and writes down what was done in which order."""
+
+    answer: OmegaError | None = None
+    done: tuple[str, ...] = ()
+
+    async def place_plan(self, request: PlanRequest) -> Ack:
+        if self.answer is not None:
+            raise self.answer
+        self.done += (f"place {request.size.normalize()}",)
+        return await super().place_plan(request)
+
+    async def resize_plan(self, plan: PlanOrder, size: Decimal, trigger: Decimal | None = None) -> None:
+        raise Rejected("no trigger order is changed in place", kind="MODE")
+
+    async def cancel_plan(self, plan: PlanOrder) -> bool:
+        self.done += (f"cancel {plan.size}",)
+        return await super().cancel_plan(plan)
+
+
+class Desk:
+    """ann holds 0.1 from one entry whose stop is 900."""
+
+    def __init__(self, folder: Path, venue: StubbornVenue, *, target: Decimal | None = None) -> None:
+        config = Settings.model_validate({"gateway": {"halt_file": str(folder / "HALT")}})
+        metrics, self.journal, self.venue = Metrics(), Journal(folder / "j.sqlite"), venue
+        self.journal.open()
+        turns = Turns("bitget", config.gateway, metrics)
+        self.account = Account(settings=config, journal=self.journal, venue=venue, metrics=metrics, turns=turns)
+        self.account.last[BTC] = D(1000)
+        self.keeper = StopKeeper(self.account)
+        self.closed: list[Decimal] = []
+
+        async def close_out(_bot: str, _symbol: str, size: Decimal, _reason: str) -> None:
+            self.closed.append(size)
+
+        self.keeper.close_out = close_out
+        self.journal.admit(
+            JournalOrder(
+                "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, STOP, target, D(1000), 1, 0, "", 1,
+                state=OrderState.SENDING,
+            )
+        )  # fmt: skip
+        trade = Trade(
+            "t1", "v1", "o1", BTC, Side.BUY, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False, ts_ns=1
+        )
+        self.account.take(trade, bot="ann", role=Role.ENTRY)
+
+    async def stand(self, size: str, *, trigger: Decimal = STOP, kind: PlanKind = PlanKind.STOP) -> None:
+        """Let a trigger order of ann's stand at the venue."""
+        name = f"s{len(self.venue._plans)}"
+        ack = await MemoryVenue.place_plan(self.venue, PlanRequest(name, BTC, Side.SELL, D(size), trigger, kind))
+        self.journal.put_plan(JournalPlan(name, ack.order_id, "ann", BTC, kind.value, D(size), trigger, True, "o1"))
+
+    async def standing(self) -> list[tuple[str, Decimal, Decimal]]:
+        return sorted((plan.kind.value, plan.size, plan.trigger) for plan in await self.venue.plans())
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(tmp_path, StubbornVenue({BTC: RULES}, {BTC: D(1000)}))
+    yield desk
+    desk.journal.close()
+
+
+@pytest.mark.parametrize("answer", [Rejected("no", code="1", kind="RULES"), Unresolved("no answer")])
+async def test_old_stops_stay_while_their_replacement_does_not_stand(desk: Desk, answer: OmegaError) -> None:
+    await desk.stand("0.06", trigger=D(880))
+    await desk.stand("0.04", trigger=D(890))
+    desk.venue.answer = answer
+    await desk.keeper.look()
+
+    assert await desk.standing() == [("stop", D("0.04"), D(890)), ("stop", D("0.06"), D(880))]
+
+    desk.venue.answer = None
+    await desk.keeper.look()
+
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
+
+
+async def test_stop_without_an_answer_is_looked_for_soon(desk: Desk) -> None:
+    desk.venue.answer = Unresolved("no answer")
+    await desk.keeper.look()
+    desk.venue.answer = None
+    looking = asyncio.create_task(desk.keeper.run())
+    async with asyncio.timeout(5):
+        while not await desk.standing():  # noqa: ASYNC110 - the venue is asked, it tells nobody
+            await asyncio.sleep(0.02)
+    looking.cancel()
+
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+async def test_stop_that_cannot_be_resized_is_replaced_before_it_goes(desk: Desk, before: str) -> None:
+    await desk.stand(before)
+    await desk.keeper.look()
+
+    assert desk.venue.done == ("place 0.1", f"cancel {before}")
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
+    assert desk.keeper.naked_s("ann", BTC) == 0
+    assert [plan.size for plan in desk.journal.live_plans()] == [D("0.1")]
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+async def test_target_that_cannot_be_resized_is_replaced(tmp_path: Path, before: str) -> None:
+    desk = Desk(tmp_path, StubbornVenue({BTC: RULES}, {BTC: D(1000)}), target=D(1100))
+    await desk.stand("0.1")
+    await desk.stand(before, trigger=D(1100), kind=PlanKind.TARGET)
+    await desk.keeper.look()
+
+    assert desk.venue.done == ("place 0.1", f"cancel {before}")
+    assert await desk.standing() == [("stop", D("0.1"), STOP), ("target", D("0.1"), D(1100))]
+    desk.journal.close()
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+@pytest.mark.parametrize("answer", [Rejected("no", code="1", kind="RULES"), Unresolved("no answer")])
+async def test_stop_whose_replacement_does_not_stand_stays(desk: Desk, before: str, answer: OmegaError) -> None:
+    await desk.stand(before)
+    desk.venue.answer = answer
+    await desk.keeper.look()
+
+    assert await desk.standing() == [("stop", D(before), STOP)]
+    assert not desk.closed
+    assert not desk.account.halt.active
+
+
+@pytest.mark.parametrize("before", ["0.04", "0.16"])
+async def test_stop_that_outlived_its_replacement_is_what_goes(desk: Desk, before: str) -> None:
+    """The keeper died between the new stop and the end of the old one."""
+    await desk.stand(before)
+    await desk.stand("0.1")
+    await desk.keeper.look()
+
+    assert desk.venue.done == (f"cancel {before}",)
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
