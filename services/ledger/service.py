@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 from omega.bus.inspect import surplus
 from omega.bus.messages import Scalar
 from omega.bus.port import Bus, Delivery
-from omega.bus.topics import FARM
+from omega.bus.topics import FARM, RISK
 from omega.config import Settings
 from omega.errors import ConfigError, CorruptData, Denied, TransientError
 from omega.runtime import BaseService
@@ -65,6 +65,7 @@ class LedgerService(BaseService):
             topics.decisions(),
             topics.audit(),
             topics.control(FARM),
+            topics.control(RISK),
             *(topics.control(bot) for bot in sorted(settings.bots)),
             *(topics.intents(settings.trading.venue, settings.trading.account, high=high) for high in (True, False)),
             topics.control_results(),
