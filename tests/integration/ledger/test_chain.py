@@ -277,6 +277,21 @@ async def test_archive_file_that_was_changed_or_lost_is_found(filled: Database, 
         await restore_month(filled, "2025-05", tmp_path)
 
 
+async def test_archive_never_replaces_the_file_of_another_farm(filled: Database, tmp_path: Path):
+    """A file with other content under the month's name stays as it is; the same content may be written again."""
+    path = tmp_path / "events-2025-05.parquet"
+    path.write_bytes(b"the month of another farm")
+    with pytest.raises(ConfigError, match="another content"):
+        await archive_month(filled, "2025-05", tmp_path)
+    assert path.read_bytes() == b"the month of another farm"
+    assert not (tmp_path / ".events-2025-05.parquet.draft").exists()
+
+    path.unlink()
+    await archive_month(filled, "2025-05", tmp_path)
+    await restore_month(filled, "2025-05", tmp_path)
+    assert await archive_month(filled, "2025-05", tmp_path)
+
+
 async def test_archive_out_of_order_or_broken_is_refused(filled: Database, tmp_path: Path):
     with pytest.raises(ConfigError, match="oldest one first"):
         await archive_month(filled, "2025-06", tmp_path)
