@@ -27,6 +27,8 @@ from services.ledger.watch import Watch
 GROUP: Final = "ledger"
 _FIRST_DELAY_S: Final = 0.2
 _LONGEST_DELAY_S: Final = 5.0
+_SMALL: Final = 50
+"""A batch below this part of a full one means that nothing waits; the streams of a pattern share a batch."""
 _LAG_EVERY_S: Final = 5.0
 _LAG_COUNTED: Final = 1_000
 _SETTLE_WITHIN_S: Final = 30.0
@@ -109,7 +111,7 @@ class LedgerService(BaseService):
         async with self.bus.records(*self.topics, group=GROUP, batch=ledger.batch) as batches:
             async for batch in batches:
                 await self._keep(batch)
-                if len(batch) < ledger.batch:
+                if len(batch) * _SMALL < ledger.batch:
                     await asyncio.sleep(ledger.flush_ms / 1000)
 
     async def _serve(self) -> None:
