@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
-from omega.bus.inspect import surplus
+from omega.bus.inspect import backlog, surplus
 from omega.bus.messages import Scalar
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
@@ -30,7 +30,6 @@ _LONGEST_DELAY_S: Final = 5.0
 _SMALL: Final = 50
 """A batch below this part of a full one means that nothing waits; the streams of a pattern share a batch."""
 _LAG_EVERY_S: Final = 5.0
-_LAG_COUNTED: Final = 1_000
 _SETTLE_WITHIN_S: Final = 30.0
 
 
@@ -229,13 +228,7 @@ class LedgerService(BaseService):
         gauge, held = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")
         while True:
             for topic in (self.bus.topics.ledger(), self.bus.topics.decisions()):
-                gauge.labels(topic).set(sum([await self._behind(one) for one in await self.bus.streams(topic)]))
+                gauge.labels(topic).set(await backlog(self.bus, topic, group=GROUP))
             for topic in self.topics:
                 held.labels(topic).set(await surplus(self.bus, topic))
             await asyncio.sleep(_LAG_EVERY_S)
-
-    async def _behind(self, stream: str) -> int:
-        written = self._written.get(stream, "-")
-        newest = await self.bus.history(stream, count=1)
-        even = not newest or newest[-1].entry_id == written
-        return 0 if even else len(await self.bus.history(stream, count=_LAG_COUNTED, after=written))
