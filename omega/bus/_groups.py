@@ -26,6 +26,8 @@ _GROWING_MS = 100
 """How long a reader of a pattern waits at most before it looks whether a new stream was announced."""
 _RETRY_S = 0.2
 DEAD_LENGTH = 10_000
+_SHARE = 8
+"""Entries of one stream in one read at least, however many streams share it."""
 
 logger = structlog.get_logger(__name__)
 
@@ -60,7 +62,11 @@ class GroupDelivery:
 
 
 class GroupReader(AsyncIterator[list[Delivery]]):
-    """Reads topics as one consumer of a group, in batches of one topic each; a pattern is one topic."""
+    """Reads topics as one consumer of a group, in batches of one topic each; a pattern is one topic.
+
+    The server counts entries by stream, so the streams share a batch: all of them alike at first, and those alone that
+    had news when one of them had more to give.
+    """
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
         self._next_claim = 0.0
+        self._busy = 0
         self._begun = False
         self._closed = False
 
@@ -201,21 +208,25 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         return max(1, min(wait_ms, int((self._due[0][0] - now) * 1_000))) if self._due else wait_ms
 
     async def _read(self, places: int, block_ms: int | None) -> list[tuple[int, list[Delivery]]]:
-        """Ask the first so many topics in one round trip; a page for each that has news, in their order."""
+        """Ask the first so many topics in one round trip; pages of each that has news, in their order."""
         place_of = {name: place for place, names in enumerate(self._lanes.of[:places]) for name in names}
         if not place_of:
             await asyncio.sleep((block_ms or 0) / 1_000)
             return []
         where = dict.fromkeys(place_of, ">")
-        reply = await self._redis.xreadgroup(self._group, self._consumer, where, count=self._batch, block=block_ms)
+        shares = min(self._busy or len(where), len(where))
+        count = min(self._batch, max(_SHARE, self._batch // shares))
+        reply = await self._redis.xreadgroup(self._group, self._consumer, where, count=count, block=block_ms) or ()
+        if places == len(self._lanes.of):
+            self._busy = len(reply) if any(len(entries) == count for _, entries in reply) else 0
         pages: dict[int, list[Delivery]] = {}
-        for raw, entries in reply or ():
+        for raw, entries in reply:
             topic = raw.decode()
             pages.setdefault(place_of[topic], []).extend(await self._deliver(topic, entries, None))
         for place, page in pages.items():
             if len(self._lanes.of[place]) > 1:  # several streams of one pattern: in the order in which they came
                 page.sort(key=_came)
-        return [(place, pages[place]) for place in sorted(pages) if pages[place]]
+        return [(place, part) for place in sorted(pages) for part in _parts(pages[place], self._batch)]
 
     async def _deliver(self, topic: str, entries: Sequence[Any], counts: dict[str, int] | None) -> list[Delivery]:
         """Turn entries into deliveries; what cannot be read, or has been tried too often, is buried."""
@@ -346,6 +357,10 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             logger.debug("acknowledgement.retried", group=self._group, error=str(error))
             if not self._closed and self._flush_handle is None:
                 self._flush_handle = asyncio.get_running_loop().call_later(_RETRY_S, self._flush_soon)
+
+
+def _parts(page: list[Delivery], size: int) -> list[list[Delivery]]:
+    return [page[start : start + size] for start in range(0, len(page), size)]
 
 
 def _came(delivery: Delivery) -> tuple[int, int]:

@@ -236,6 +236,19 @@ class MemoryServer:
         """Return how many entries a stream holds."""
         return len(self._stream(topic).ids)
 
+    async def xinfo_groups(self, topic: str) -> list[dict[str, Any]]:
+        """Describe the groups of a stream."""
+        stream = self._stream(topic)
+        return [
+            {
+                "name": name.encode(),
+                "pending": len(group.pending),
+                "lag": len(stream.ids) - bisect_right(stream.ids, group.last),
+                "last-delivered-id": _text(group.last),
+            }
+            for name, group in stream.groups.items()
+        ]
+
     async def smembers(self, _: str) -> set[bytes]:
         """Return the index of streams: the only set that the bus keeps, and here it is what there is."""
         self._alive()

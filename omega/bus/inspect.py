@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from pydantic_core import from_json
+from redis.exceptions import RedisError
 
 from omega.bus import _scripts
 from omega.bus.codec import WIRE_NAMES
@@ -22,13 +23,14 @@ from omega.bus.redis import RedisBus
 from omega.bus.samples import samples
 from omega.bus.server_check import Finding, check_server
 from omega.bus.topics import Topics
-from omega.errors import ConfigError
+from omega.errors import ConfigError, TransientError
 
 _SCAN = 500
 _LOOKED_AT = 200
 _LAG = 50
 _HELD = 200
 """Entries above the wanted length that trimming by whole nodes leaves by itself."""
+_COUNTED = 1_000
 _REPLAY_PAGE = 100
 
 
@@ -167,6 +169,35 @@ async def surplus(bus: Bus, *topics: str) -> int:
     for stream in await bus.streams(*topics):
         found += max(0, await bus.redis.xlen(stream) - (kept(stream) or sys.maxsize) - _HELD)
     return found
+
+
+async def backlog(bus: Bus, *topics: str, group: str) -> int:
+    """Return how many entries of the streams behind topics a group has not read or not acknowledged.
+
+    The server counts; no entry is read unless it has lost count (after deletions), and then at most 1,000 a stream.
+
+    Raises:
+        TransientError: the server is away.
+    """
+    assert isinstance(bus, (RedisBus, MemoryBus))
+    streams = await bus.streams(*topics)
+    try:
+        return sum([await _backlog(bus.redis, stream, group) for stream in streams])
+    except (RedisError, OSError) as error:
+        raise TransientError(f"cannot count what group {group} has not read: {error}; ask again") from error
+
+
+async def _backlog(redis: Any, stream: str, group: str) -> int:
+    entries = int(await redis.xlen(stream))
+    rows = await redis.xinfo_groups(stream) if entries else ()
+    row = next((row for row in rows if row["name"].decode() == group), None)
+    if row is None:
+        return entries
+    lag = row.get("lag")
+    if lag is None:
+        last = row["last-delivered-id"].decode()
+        lag = len(await redis.xrange(stream, min=f"({last}", count=_COUNTED))
+    return int(lag) + int(row["pending"])
 
 
 def kept(topic: str) -> int:

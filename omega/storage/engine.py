@@ -35,6 +35,8 @@ _WRITER_LOCK: Final = 0x0E6A
 """PostgreSQL advisory lock of the one writer; any number that nobody else on the database uses."""
 _READS: Final = "omega_reads"
 _BESIDE: Final = "omega_beside"
+_RETRIED: Final = ("40", "55P03", "57")
+"""SQLSTATE, or its class, of a server that was busy or stopped the statement: deadlock, lock time-out, shutdown."""
 _BUSY_MS: Final = 10_000
 _WAL_TRIES: Final = 100
 _WAL_PAUSE_S: Final = 0.02
@@ -161,6 +163,8 @@ class Database:
         except self._lost as error:
             raise TransientError(f"{self.url} is not reachable: {error}; check that the server runs") from error
         except SQLAlchemyError as error:
+            if _sqlstate(error).startswith(_RETRIED):
+                raise TransientError(f"{self.url} is busy: {_brief(error)}; try again") from error
             raise CorruptData(f"{self.url} refused a row: {_brief(error)}") from error
 
 
@@ -168,6 +172,10 @@ def _brief(error: SQLAlchemyError) -> str:
     """Return the database's own words, without the statement and its parameters."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return str(cause).partition("\n")[0]
+
+
+def _sqlstate(error: SQLAlchemyError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "") if isinstance(error, DBAPIError) else ""
 
 
 def _read_options(*, embedded: bool) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from omega.bus import (
     Verb,
 )
 from omega.bus.codec import Format, format_of
-from omega.bus.inspect import Inspectable, dead_letters, replay_dead_letters
+from omega.bus.inspect import Inspectable, backlog, dead_letters, replay_dead_letters
 from omega.domain import (
     AccountName,
     Action,
@@ -312,6 +312,51 @@ class BusContract:
             assert [received.topic for received in seen] == [reader.topics.decisions(bot) for bot in "babc"]
         assert numbers(await reader.history(pattern, count=2)) == [2, 3]
         assert numbers(await reader.history(pattern, count=2, after=followed[0].entry_id)) == [1, 2]
+
+    async def test_backlog_counts_what_a_group_has_not_read_or_acknowledged(self, world: BusWorld) -> None:
+        """Everything before the group is there, then what is unread or in hand; the server counts, nobody decodes."""
+        runner, reader = await world.bus("runner/1"), await world.bus("ledger/1")
+        pattern, empty = reader.topics.decisions(), reader.topics.audit()
+        for bot, length in (("a", 5), ("b", 3)):
+            await runner.send_many([decision(bot, number) for number in range(length)])
+
+        counts = [await backlog(reader, pattern, empty, group="ledger")]
+        async with reader.records(pattern, group="ledger", batch=100, block_ms=50) as batches, asyncio.timeout(10):
+            in_hand = await anext(batches)
+            await runner.send(decision("a", 5))
+            counts.append(await backlog(reader, pattern, empty, group="ledger"))
+            for delivery in in_hand:
+                async with delivery:
+                    pass
+        counts.append(await backlog(reader, pattern, empty, group="ledger"))
+
+        assert counts == [8, 9, 1]
+
+    async def test_pattern_over_many_streams_comes_in_batches_of_the_size_that_was_asked_for(
+        self, world: BusWorld
+    ) -> None:
+        """Forty bots with a backlog do not fill forty batches at once, and a lone one gets whole batches again."""
+        runner, reader = await world.bus("runner/1"), await world.bus("ledger/1")
+        pattern = reader.topics.decisions()
+        for bot in range(40):
+            await runner.send_many([decision(f"b{bot}", number) for number in range(10)])
+        await runner.send_many([decision("alone", number) for number in range(90)])
+
+        async with reader.records(pattern, group="ledger", batch=20, block_ms=50) as batches, asyncio.timeout(20):
+            first = await anext(batches)
+            waiting = await _inspectable(reader).redis.xpending_range(
+                reader.topics.decisions("alone"), "ledger", min="-", max="+", count=100
+            )
+            for delivery in first:
+                async with delivery:
+                    pass
+            sizes = [len(first)]
+            while sum(sizes) < 490:
+                sizes.append(len(await _acknowledged(batches)))
+
+        assert max(sizes) == 20
+        assert len(waiting) == 8
+        assert sizes[-3:].count(20) >= 2
 
     async def test_trimming_keeps_what_a_group_has_not_read_and_acknowledged(
         self, world: BusWorld, monkeypatch: pytest.MonkeyPatch

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
-from omega.bus.inspect import surplus
+from omega.bus.inspect import backlog, surplus
 from omega.bus.messages import Scalar
 from omega.bus.port import Bus, Delivery
-from omega.bus.topics import FARM
+from omega.bus.topics import FARM, RISK
 from omega.config import Settings
 from omega.errors import ConfigError, CorruptData, Denied, TransientError
 from omega.runtime import BaseService
@@ -27,8 +27,9 @@ from services.ledger.watch import Watch
 GROUP: Final = "ledger"
 _FIRST_DELAY_S: Final = 0.2
 _LONGEST_DELAY_S: Final = 5.0
+_SMALL: Final = 50
+"""A batch below this part of a full one means that nothing waits; the streams of a pattern share a batch."""
 _LAG_EVERY_S: Final = 5.0
-_LAG_COUNTED: Final = 1_000
 _SETTLE_WITHIN_S: Final = 30.0
 
 
@@ -65,6 +66,7 @@ class LedgerService(BaseService):
             topics.decisions(),
             topics.audit(),
             topics.control(FARM),
+            topics.control(RISK),
             *(topics.control(bot) for bot in sorted(settings.bots)),
             *(topics.intents(settings.trading.venue, settings.trading.account, high=high) for high in (True, False)),
             topics.control_results(),
@@ -108,7 +110,7 @@ class LedgerService(BaseService):
         async with self.bus.records(*self.topics, group=GROUP, batch=ledger.batch) as batches:
             async for batch in batches:
                 await self._keep(batch)
-                if len(batch) < ledger.batch:
+                if len(batch) * _SMALL < ledger.batch:
                     await asyncio.sleep(ledger.flush_ms / 1000)
 
     async def _serve(self) -> None:
@@ -226,13 +228,7 @@ class LedgerService(BaseService):
         gauge, held = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")
         while True:
             for topic in (self.bus.topics.ledger(), self.bus.topics.decisions()):
-                gauge.labels(topic).set(sum([await self._behind(one) for one in await self.bus.streams(topic)]))
+                gauge.labels(topic).set(await backlog(self.bus, topic, group=GROUP))
             for topic in self.topics:
                 held.labels(topic).set(await surplus(self.bus, topic))
             await asyncio.sleep(_LAG_EVERY_S)
-
-    async def _behind(self, stream: str) -> int:
-        written = self._written.get(stream, "-")
-        newest = await self.bus.history(stream, count=1)
-        even = not newest or newest[-1].entry_id == written
-        return 0 if even else len(await self.bus.history(stream, count=_LAG_COUNTED, after=written))

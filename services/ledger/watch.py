@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -35,6 +36,8 @@ class Watch:
         self._capital = capital
         self._metrics = metrics
         self._logger = logger
+        # A proof reads for minutes in one snapshot: a month that leaves meanwhile would wait for it, the writer behind.
+        self._alone = asyncio.Lock()
         self._faults: tuple[str, ...] = ()
 
     async def check(self) -> None:
@@ -57,8 +60,8 @@ class Watch:
 
     async def prove(self) -> None:
         """Walk the whole chain, archive included."""
-        began = time.perf_counter()
-        async with self._database.reading() as connection:
+        async with self._alone, self._database.reading() as connection:
+            began = time.perf_counter()
             verdict = await verify(connection, archive=self._archive)
         self._metrics.gauge("ledger_chain_breaks").set(verdict.breaks)
         took_s = round(time.perf_counter() - began, 3)
@@ -72,6 +75,14 @@ class Watch:
 
     async def retain(self) -> None:
         """Make the partitions ahead and archive the months that are older than `ledger.retain_months`."""
+        async with self._alone:
+            await self._retain()
+
+    @property
+    def _archive(self) -> Path:
+        return Path(self._settings().ledger.archive).expanduser()
+
+    async def _retain(self) -> None:
         now_ns = time.time_ns()
         async with self._database.writing() as connection:
             await make_partitions(connection, now_ns, now_ns)
@@ -86,10 +97,6 @@ class Watch:
                 self._logger.info(
                     "month.archived", month=month, records=row["last"] - row["first"] + 1, file=row["file"]
                 )
-
-    @property
-    def _archive(self) -> Path:
-        return Path(self._settings().ledger.archive).expanduser()
 
     def _keep_head(self, newest: Head) -> None:
         if not newest.number:

@@ -201,6 +201,17 @@ class Farm:
         login = {"OMEGA_REDIS__USERNAME": name, "OMEGA_REDIS__PASSWORD": self._keys.of[name]}
         return {"OMEGA_REDIS_URL": self._server_url, **login}
 
+    def _ledger_env(self) -> dict[str, str]:
+        """Give each run its own database with its own archive; a database that the user names keeps its own."""
+        if "OMEGA_DATABASE__URL" in os.environ:
+            return {}
+        home = self.options.home
+        places = {
+            "OMEGA_DATABASE__URL": f"sqlite+aiosqlite:///{home / 'ledger.db'}",
+            "OMEGA_LEDGER__ARCHIVE": str(home / "archive"),
+        }
+        return places | ({"OMEGA_LEDGER__HEADS": str(home / "heads")} if self.settings.ledger.heads else {})
+
     def _spawn(self, work: Any) -> None:
         self._tasks.append(asyncio.create_task(work))
 
@@ -221,7 +232,7 @@ class Farm:
             "OMEGA_ENVIRONMENT__INSTANCE": name,
             "OMEGA_MONITORING__HOST": "127.0.0.1",
             "OMEGA_MONITORING__PORT": str(port),
-            "OMEGA_DATABASE__URL": f"sqlite+aiosqlite:///{home / 'ledger.db'}",
+            **self._ledger_env(),
             "OMEGA_GATEWAY__REST_URL": base,
             "OMEGA_GATEWAY__WS_URL": base.replace("http", "ws"),
             "OMEGA_GATEWAY__JOURNAL": str(home / "journal.db"),
@@ -242,8 +253,7 @@ class Farm:
             "PYTHONUNBUFFERED": "1",
         }
         argv = [sys.executable, "-m", f"services.{service}"]
-        given = {key: value for key, value in common.items() if key not in os.environ or key != "OMEGA_DATABASE__URL"}
-        return Child(name, argv, {**given, **env, **self.options.extra_env}, log=home / f"{name}.log", port=port)
+        return Child(name, argv, {**common, **env, **self.options.extra_env}, log=home / f"{name}.log", port=port)
 
 
 def _faster_than_the_venue(speed: str) -> dict[str, str]:

@@ -93,7 +93,7 @@ async def archive_month(database: Database, month: str, folder: Path, *, progres
     """Move a past month from the event table to the archive; None when it holds no record.
 
     Raises:
-        ConfigError: the month is not over, or an older one is still in the table.
+        ConfigError: the month is not over, an older one is still in the table, or the folder has another file for it.
         CorruptData: the month's chain is broken; it stays where it is.
         EnvironmentFault: the file cannot be written.
         TransientError: somebody wrote into the month meanwhile.
@@ -187,6 +187,7 @@ async def _write_file(
                 progress(done, count)
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
+        _keep_other(path, draft)
         draft.replace(path)
     except OSError as error:
         raise EnvironmentFault(f"cannot write the archive {path}: {error}; check disk and rights") from error
@@ -203,6 +204,16 @@ async def _write_file(
         "sha256": file_hash(path),
         "offsets": offsets,
     }
+
+
+def _keep_other(path: Path, draft: Path) -> None:
+    """Refuse to replace a month's file by another content: it may be the only copy of another farm's records."""
+    if path.exists() and file_hash(path) != file_hash(draft):
+        draft.unlink()
+        raise ConfigError(
+            f"archive {path} exists with another content, perhaps of another farm: give this one its own folder "
+            "(ledger.archive, or --archive), or move that file away"
+        )
 
 
 def _next(before: bytes, row: Row) -> bytes:

@@ -16,6 +16,7 @@ AHEAD: Final = 3
 _PREFIX: Final = "events_"
 _NAME: Final = re.compile(r"events_\d{4}_\d{2}")
 _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
+_LOCK_WAIT: Final = "2s"
 _SECOND: Final = 1_000_000_000
 _MONTHS: Final = 12
 
@@ -62,6 +63,7 @@ async def make_partitions(connection: AsyncConnection, from_ns: int, to_ns: int)
     while months[-1] < later(month_of(to_ns), AHEAD):
         months.append(later(months[-1], 1))
     if connection.dialect.name == "postgresql":
+        await _wait_briefly(connection)
         for month in months:
             await connection.execute(text(_create(month)))
     return months
@@ -77,8 +79,14 @@ async def need_partition(connection: AsyncConnection, at_ns: int) -> None:
 
 
 async def drop_partition(connection: AsyncConnection, month: str) -> None:
-    """Drop a month with its records."""
+    """Drop a month with its records, on PostgreSQL."""
+    await _wait_briefly(connection)
     await connection.execute(text(f"DROP TABLE IF EXISTS {partition_of(month)}"))
+
+
+async def _wait_briefly(connection: AsyncConnection) -> None:
+    # Both statements lock the whole event table: behind a long reader they would hold up every writer and reader.
+    await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'"))
 
 
 def _create(month: str) -> str:

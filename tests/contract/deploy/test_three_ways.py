@@ -191,7 +191,9 @@ def test_omega_up_runs_the_services_of_the_topology(tmp_path: Path) -> None:
     assert set(children) == set(wanted)
     for name, child in children.items():
         assert child.argv[-1] == wanted[name].module
-        load(config_dir=ROOT / "config", environ={k: v for k, v in child.env.items() if k.startswith("OMEGA_")})
+        given = {k: v for k, v in child.env.items() if k.startswith("OMEGA_")}
+        loaded = load(config_dir=ROOT / "config", environ=given).settings
+        assert loaded.ledger.archive == str(tmp_path / "archive")  # two farms never share a month's file
 
 
 @pytest.mark.req("0.02")

@@ -1,5 +1,6 @@
 """The hash chain, its archive and the rebuild, over a file of SQLite and a real PostgreSQL server."""
 
+import asyncio
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,11 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from omega.bus.codec import decode
 from omega.bus.port import Received
-from omega.errors import ConfigError, CorruptData
+from omega.errors import ConfigError, CorruptData, TransientError
 from omega.storage.engine import Database
 from omega.storage.ledger import Head, Sink, head
 from omega.storage.ledger.archive import archive_month, archive_rows, due_months, restore_month
-from omega.storage.ledger.partitions import begins_ns
+from omega.storage.ledger.partitions import begins_ns, drop_partition, make_partitions
 from omega.storage.ledger.rebuild import rebuild
 from omega.storage.ledger.verify import Verdict, parse_head, verify
 from omega.storage.migrations import downgrade, drift, upgrade
@@ -227,6 +228,29 @@ async def test_partitions_are_made_ahead_and_pruned(server: Any):
     await opened.close()
 
 
+@pytest.mark.parametrize("work", ["make", "drop"])
+async def test_partitions_behind_a_long_reader_give_up_soon(server: Any, work: str):
+    """They lock the whole event table, so waiting for a proof of an hour would stop the writer for an hour."""
+    opened = Database(server.create())
+    await upgrade(opened)
+    await keep(opened, records("fib"), now_ns=MAY + 1)
+
+    async def partition() -> None:
+        async with opened.writing() as connection:
+            if work == "make":
+                await make_partitions(connection, JULY * 2, JULY * 2)
+            else:
+                await drop_partition(connection, "2025-05")
+
+    async with opened.reading() as reader:
+        await reader.execute(select(func.count()).select_from(events))
+        with pytest.raises(TransientError, match="lock timeout"):
+            await asyncio.wait_for(partition(), 15)
+        async with asyncio.timeout(5):
+            await keep(opened, records("trend"), now_ns=MAY + 2)
+    await opened.close()
+
+
 @pytest.mark.req("3.17", "4.21", "4.83")
 async def test_archive_months_leave_the_table_and_the_chain_spans_both(filled: Database, tmp_path: Path):
     before = await everything(filled)
@@ -275,6 +299,21 @@ async def test_archive_file_that_was_changed_or_lost_is_found(filled: Database, 
     assert verdict.findings[0].number == 1
     with pytest.raises(CorruptData):
         await restore_month(filled, "2025-05", tmp_path)
+
+
+async def test_archive_never_replaces_the_file_of_another_farm(filled: Database, tmp_path: Path):
+    """A file with other content under the month's name stays as it is; the same content may be written again."""
+    path = tmp_path / "events-2025-05.parquet"
+    path.write_bytes(b"the month of another farm")
+    with pytest.raises(ConfigError, match="another content"):
+        await archive_month(filled, "2025-05", tmp_path)
+    assert path.read_bytes() == b"the month of another farm"
+    assert not (tmp_path / ".events-2025-05.parquet.draft").exists()
+
+    path.unlink()
+    await archive_month(filled, "2025-05", tmp_path)
+    await restore_month(filled, "2025-05", tmp_path)
+    assert await archive_month(filled, "2025-05", tmp_path)
 
 
 async def test_archive_out_of_order_or_broken_is_refused(filled: Database, tmp_path: Path):

@@ -316,3 +316,20 @@ def _spawn(redis_url: str, url: str, folder: Path) -> subprocess.Popen[bytes]:
     }
     with (folder / "ledger.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-m", "services.ledger"], env=env, stdout=log, stderr=log)
+
+
+async def test_ledger_lag_is_counted_by_the_server_and_reads_no_record(tmp_path: Path):
+    """The gauge shows what waits while nothing is written; the streams are not read for it."""
+    async with started() as bus:
+        for message in farm.session("fib"):
+            await bus.send(message)
+        peer = MemoryBus(env="dev", source="ledger/ledger", hub=bus.hub, patience=PATIENCE)
+        service = LedgerService(settings=settings(f"sqlite:///{tmp_path}/farm.sqlite"), bus=peer)
+        read: list[str] = []
+        peer.history = lambda topic, **_: read.append(topic)  # type: ignore[method-assign,assign,misc,return-value]
+        watching = asyncio.create_task(service._watch_lag())
+        key = f'omega_ledger_lag{{stream="{bus.topics.decisions()}"}}'
+        await eventually(lambda: service.get_metrics().get(key, 0) == 40)
+        watching.cancel()
+
+    assert read == []

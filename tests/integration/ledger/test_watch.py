@@ -1,8 +1,10 @@
 """What the ledger watches by itself: balance, chain, partitions, retention."""
 
+import asyncio
 import importlib.util
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -12,6 +14,7 @@ from omega.config import Ledger, Settings
 from omega.storage.engine import Database
 from omega.storage.ledger import Sink, head
 from omega.storage.ledger.partitions import begins_ns
+from omega.storage.ledger.verify import Verdict
 from omega.storage.migrations import upgrade
 from omega.storage.tables import events, positions
 from omega.telemetry.metrics import Metrics
@@ -58,3 +61,31 @@ async def test_watch_tells_of_harm_and_archives_old_months(database: Database, t
     await watch.prove()
     assert value("ledger_faults") > 0
     assert value("ledger_chain_breaks") == 1
+
+
+async def test_watch_never_proves_and_retains_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whichever of the two comes second waits for the first."""
+    database = Database(f"sqlite:///{tmp_path}/farm.sqlite")
+    steps: list[str] = []
+
+    async def slowly(name: str) -> None:
+        steps.append(f"{name} begins")
+        await asyncio.sleep(0.05)
+        steps.append(f"{name} ends")
+
+    async def proven(*_: Any, **__: Any) -> Verdict:
+        await slowly("proof")
+        return Verdict()
+
+    async def made(*_: Any) -> None:
+        await slowly("retention")
+
+    monkeypatch.setattr("services.ledger.watch.verify", proven)
+    monkeypatch.setattr("services.ledger.watch.make_partitions", made)
+    watch = Watch(database, Settings, lambda _: Decimal(1000), metrics=Metrics(), logger=structlog.get_logger())
+
+    await asyncio.gather(watch.prove(), watch.retain(), watch.prove())
+
+    proof, retention = ["proof begins", "proof ends"], ["retention begins", "retention ends"]
+    assert steps == [*proof, *retention, *proof]
+    await database.close()
