@@ -72,16 +72,17 @@ def instrument_of(market: Market) -> Instrument:
     )  # fmt: skip
 
 
-def prefix(signals: Signals, n: int) -> Signals:
-    """Return the first n rows."""
+def rows_of(signals: Signals, first: int, end: int) -> Signals:
+    """Return the rows from one on, up to another that is not among them."""
+    part = slice(first, end)
     return replace(
         signals,
-        side=signals.side[:n],
-        exit=signals.exit[:n],
-        stop_distance=signals.stop_distance[:n],
-        targets=tuple(target[:n] for target in signals.targets),
-        confidence=signals.confidence[:n],
-        reason=signals.reason[:n],
+        side=signals.side[part],
+        exit=signals.exit[part],
+        stop_distance=signals.stop_distance[part],
+        targets=tuple(target[part] for target in signals.targets),
+        confidence=signals.confidence[part],
+        reason=signals.reason[part],
     )
 
 
@@ -113,7 +114,9 @@ class PlainFarm:
             self._fund(row, bar)
             book = self.book.mark(bar)
             self.equity.append(book.equity)
-            entry = replace(self.strategy, signals=lambda b, _: prefix(whole, b.n))
+            # What the strategy is shown ends with this row, wherever it begins.
+            end = row + 1
+            entry = replace(self.strategy, signals=lambda b, _, end=end: rows_of(whole, end - b.n, end))
             decision = decide(entry, self.params, bars.prefix(row + 1), book, self.rules)
             self.reasons.append(decision.reason)
             self._ask(intents_of(decision, SEAT, self.instrument, self.book.position.size, guard=self.guard))
