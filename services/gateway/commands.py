@@ -115,6 +115,12 @@ class Commands:
         except OmegaError as error:
             _log.warning("standing.not_shown", error=str(error))
 
+    async def close(self) -> None:
+        """Give up what is still to be done for a command; it must not reach the venue after the gateway has left it."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)

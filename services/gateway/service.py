@@ -145,6 +145,7 @@ class GatewayService(BaseService):
 
     async def on_stop(self) -> None:
         """Close venue and journal."""
+        await self.commands.close()
         await self.look_ups.close()
         await self.agreement.close()
         await self.account.venue.close()

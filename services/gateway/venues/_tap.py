@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 import structlog
-from ccxt.base.errors import BaseError, NetworkError
+from ccxt.base.errors import BaseError, ExchangeClosedByUser, NetworkError
 
 from services.gateway.venues._lean import exchange_class
 
@@ -61,6 +61,7 @@ class Counts:
         self.frames: dict[tuple[str, bool], int] = {}
         self.last_s: dict[str, float] = {}
         self.malformed = 0
+        self.closed = False
 
 
 def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a small class over a base that is found
@@ -110,7 +111,14 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a s
         async def throttle(self, *_: Any, **__: Any) -> None:
             """Wait for nothing: the gateway's lanes have given the turn. Socket messages keep ccxt's own pace."""
 
+        async def close(self) -> None:
+            """Close for good: ccxt would open a session anew for whoever calls later, and nobody would close that."""
+            counts.closed = True
+            await super().close()
+
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            if counts.closed:
+                raise ExchangeClosedByUser(f"{exchange_id}: the client is closed; nothing was sent")
             handed = HANDED.get()
             if handed is not None:
                 handed(time.time_ns())
