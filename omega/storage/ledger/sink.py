@@ -114,8 +114,9 @@ class Sink:
         await replace_rows(self._connection, tables.orders, list(after.values()))
 
     async def _facts(self, filled: Sequence[Envelope], funded: Sequence[Envelope]) -> None:
-        executions = {_key(tables.fills, row): (row, fill) for row, fill in map(_execution, filled)}
-        payments = {_key(tables.funding, row): row for row in map(_payment, funded)}
+        # Backwards, so that of one execution's records the first is kept however they are cut into batches.
+        executions = {_key(tables.fills, row): (row, fill) for row, fill in map(_execution, reversed(filled))}
+        payments = {_key(tables.funding, row): row for row in map(_payment, reversed(funded))}
         facts: list[Fact] = []
         for key in await insert_new(self._connection, tables.fills, [row for row, _ in executions.values()]):
             facts.append(executions[key][1])
