@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-run fmt lint types imports unit property contract integration e2e golden k8s test check cov run bench docs docs-check chaos images containers wheels lock clean
+.PHONY: help setup setup-run fmt lint types imports unit property contract integration e2e golden k8s test explore check cov run bench docs docs-check chaos images containers wheels lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf (length($$1) > 14 ? "  %s\n%17s%s\n" : "  %-14s %s%s\n"), $$1, "", $$2}'
@@ -39,6 +39,9 @@ imports: setup ## the import contracts of the house
 
 unit property contract integration e2e golden k8s: setup ## one layer of tests
 	@$(BIN)/pytest tests/$@ $(ARGS)
+
+explore: setup ## the property tests with new random examples: finds what the fixed ones of `make test` do not
+	@OMEGA_TEST_EXPLORE=1 $(BIN)/pytest tests/property -n 2 $(ARGS)
 
 check: setup lint types imports ## the fast set before a commit
 	@$(BIN)/pytest tests/unit tests/property tests/golden -q -n 2 $(ARGS)

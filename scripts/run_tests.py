@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ def main() -> int:
     python = [sys.executable, "-m"]
     for old in ROOT.glob(".coverage*"):
         old.unlink()
-    # Two workers for two cores; a file stays in one worker, because its servers are shared by its tests.
-    tests = [*python, "coverage", "run", "-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:]]
+    # A worker more than cores, for tests wait for processes; a file stays in one worker: its tests share its servers.
+    workers = str((os.cpu_count() or 1) + 1)
+    tests = [*python, "coverage", "run", "-m", "pytest", "-n", workers, "--dist", "loadfile", *sys.argv[1:]]
     code = subprocess.run(tests, cwd=ROOT, check=False).returncode
     if code:
         return code

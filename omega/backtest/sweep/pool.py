@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from omega.backtest.interrupt import whole_step
 from omega.backtest.sweep.job import Job, Outcome, SharedMarket, Task
 from omega.backtest.sweep.worker import receive, send
 from omega.errors import EnvironmentFault, InvariantBroken
@@ -47,6 +48,7 @@ class Pool:
         self._market = market
         self._deaths = 0
         self._again: deque[list[Task]] = deque()
+        self._made: deque[list[Outcome]] = deque()
         self._selector = selectors.DefaultSelector()
         self._home, theirs = socket.socketpair()
         self._workers: list[_Worker] = []
@@ -90,7 +92,8 @@ class Pool:
                         if chunk is None:
                             exhausted = True
                         else:
-                            self._give(worker, chunk)
+                            with whole_step():
+                                self._give(worker, chunk)
             if not any(worker.chunks for worker in self._workers):
                 if not self._again:
                     return
@@ -100,7 +103,8 @@ class Pool:
             exhausted = exhausted and not self._again
 
     def drain(self) -> Iterator[list[Outcome]]:
-        """Yield what the workers finish within some seconds, and give them nothing more."""
+        """Yield what the workers have finished or finish within some seconds, and give them nothing more."""
+        yield from self._hand_over()
         until = time.monotonic() + _STOP_S
         while any(worker.chunks for worker in self._workers) and (left := until - time.monotonic()) > 0:
             yield from self._collect(left)
@@ -160,19 +164,28 @@ class Pool:
 
     def _collect(self, timeout_s: float | None) -> Iterator[list[Outcome]]:
         for key, _ in self._selector.select(timeout_s):
-            worker: _Worker = key.data
-            kind, content = _answer(worker.pipe)
-            if kind == GONE:
-                self._replace(worker)
-                continue
-            if kind == "fault":
-                raise content
-            worker.chunks.popleft()
-            outcomes, mode, rss_mb, spent = content
-            self.cpu_s += spent
-            self.modes.add(mode)
-            self.peak_rss_mb = max(self.peak_rss_mb, rss_mb)
-            yield outcomes
+            with whole_step():
+                self._take(key.data)
+            yield from self._hand_over()
+
+    def _take(self, worker: _Worker) -> None:
+        """Read one answer, so that it is either on the socket or among what is made."""
+        kind, content = _answer(worker.pipe)
+        if kind == GONE:
+            self._replace(worker)
+            return
+        if kind == "fault":
+            raise content
+        worker.chunks.popleft()
+        outcomes, mode, rss_mb, spent = content
+        self.cpu_s += spent
+        self.modes.add(mode)
+        self.peak_rss_mb = max(self.peak_rss_mb, rss_mb)
+        self._made.append(outcomes)
+
+    def _hand_over(self) -> Iterator[list[Outcome]]:
+        while self._made:
+            yield self._made.popleft()
 
     def _replace(self, worker: _Worker) -> None:
         self._selector.unregister(worker.pipe)

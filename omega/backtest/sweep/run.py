@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from omega.backtest.interrupt import whole_step
 from omega.backtest.metrics import as_json
 from omega.backtest.sweep.draws import draws_of, shard_of
 from omega.backtest.sweep.figures import FIGURES
@@ -130,17 +131,25 @@ class _Keeper:
 
     def take(self, outcomes: Sequence[Outcome]) -> list[Trial]:
         """Take outcomes in and return them as trials; they are committed at the latest with the next flush."""
+        with whole_step():
+            return self._take(outcomes)
+
+    def _take(self, outcomes: Sequence[Outcome]) -> list[Trial]:
         now_ns = time.time_ns()
         trials = [self._trial(outcome, now_ns) for outcome in outcomes]
         self._waiting += trials
         self.combinations += len({outcome.number for outcome in outcomes})
         self.last_at = time.perf_counter()
         if self.last_at - self._flushed_at > _FLUSH_S:
-            self.flush()
+            self._flush()
         return trials
 
     def flush(self) -> None:
         """Commit what waits, then count it and say so."""
+        with whole_step():
+            self._flush()
+
+    def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         self.study.add(waiting)
         if self.ledger is not None and waiting:

@@ -14,6 +14,7 @@ from omega.cli.new import PLACES
 
 from .conftest import ROOT, Omega
 
+NAMES = ("me", "sunny", "a_name_that_is_exactly_39_characters_lg")
 COPIED = ("omega", "services", "bots", "personas", "config", "tests/unit/bots", "tests/contract/gateway")
 
 
@@ -43,21 +44,22 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.req("1.13", "1.96")
-@pytest.mark.parametrize("name", ["me", "sunny", "a_name_that_is_exactly_39_characters_lg"])
 @pytest.mark.parametrize("kind", sorted(PLACES))
-def test_new_file_and_its_test_are_green_and_clean(kind: str, name: str, omega: Omega, project: Path) -> None:
+def test_new_file_and_its_test_are_green_and_clean(kind: str, omega: Omega, project: Path) -> None:
     """Whatever the length of the name."""
-    source, test = (place.format(name=name) for place in PLACES[kind])
+    written: list[str] = []
+    for name in NAMES:
+        source, test = (place.format(name=name) for place in PLACES[kind])
+        done = omega("new", kind, name, "--dir", str(project))
+        assert done.returncode == 0, done.stderr
+        assert source in done.stdout
+        written += [source, test]
 
-    done = omega("new", kind, name, "--dir", str(project))
-    assert done.returncode == 0, done.stderr
-    assert source in done.stdout
-
-    proven = run(project, "pytest", "-q", "-p", "no:cacheprovider", test)
+    proven = run(project, "pytest", "-q", "-p", "no:cacheprovider", *written[1::2])
     assert proven.returncode == 0, proven.stdout + proven.stderr
-    linted = run(project, "ruff", "check", "--no-cache", source, test)
+    linted = run(project, "ruff", "check", "--no-cache", *written)
     assert linted.returncode == 0, linted.stdout
-    formatted = run(project, "ruff", "format", "--check", "--no-cache", source, test)
+    formatted = run(project, "ruff", "format", "--check", "--no-cache", *written)
     assert formatted.returncode == 0, formatted.stdout + formatted.stderr
 
 

@@ -149,32 +149,32 @@ async def provoked(farm: Farm, folder: Path) -> dict[str, bytes]:
     }
     wrong = {**PLANTED, "OMEGA_GATEWAY__API_KEY": "demo-key"}
     dead = free_port()
-    return {
-        "wrong keys": await run_briefly("services.gateway", 90, **gateway, **wrong),
-        "refused settings": await run_briefly(
+    runs = {
+        "wrong keys": run_briefly("services.gateway", 90, **gateway, **wrong),
+        "refused settings": run_briefly(
             "services.gateway",
             90,
             OMEGA_GATEWAY__API_SECRE=PLANTED["OMEGA_GATEWAY__API_SECRET"],
             OMEGA_GATEWAY__TIMEOUT_MS=PLANTED["OMEGA_GATEWAY__API_KEY"],
             OMEGA_REDIS_URL=f"redis://omega:{REDIS_PASSWORD}@127.0.0.1:{dead}/x",
         ),
-        "dead database": await run_briefly(
+        "dead database": run_briefly(
             "services.ledger",
             90,
             OMEGA_REDIS_URL=farm.admin_url,
             OMEGA_DATABASE__URL=f"postgresql+asyncpg://o:{quote(DATABASE_PASSWORD, safe='')}@127.0.0.1:{dead}/omega",
         ),
-        "dead Redis": await run_briefly(
+        "dead Redis": run_briefly(
             "services.cosmic", 90, OMEGA_REDIS_URL=f"redis://127.0.0.1:{dead}", OMEGA_REDIS__PASSWORD=REDIS_PASSWORD
         ),
-        "wrong Redis password": await run_briefly(
+        "wrong Redis password": run_briefly(
             "services.cosmic",
             90,
             OMEGA_REDIS_URL=farm._server_url,
             OMEGA_REDIS__USERNAME="auto",
             OMEGA_REDIS__PASSWORD=REDIS_PASSWORD,
         ),
-        "Discord away": await run_briefly(
+        "Discord away": run_briefly(
             "services.discord_bot",
             90,
             OMEGA_REDIS_URL=farm.admin_url,
@@ -184,6 +184,7 @@ async def provoked(farm: Farm, folder: Path) -> dict[str, bytes]:
             OMEGA_DISCORD_BOT__GUILD_ID="1",
         ),
     }
+    return dict(zip(runs, await asyncio.gather(*runs.values()), strict=True))
 
 
 async def dumped(farm: Farm) -> bytes:

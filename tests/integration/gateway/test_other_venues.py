@@ -48,6 +48,12 @@ class Gateway:
             await asyncio.sleep(0.01)
         raise AssertionError(f"{what} did not come: {self.service.requests.status()}")
 
+    async def told_the_time(self) -> None:
+        """Push prices until the gateway has heard the venue's own time, for which it waits a while at its start."""
+        while not self.service.account.venue.venue_ns():
+            await self.server.push("ticker")
+            await asyncio.sleep(0.02)
+
     async def send(self, action: Action, side: Side) -> Any:
         self.sent += 1
         account = self.service.account
@@ -104,7 +110,7 @@ async def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         service = GatewayService(settings=settings, bus=MemoryBus(source="gateway/test", hub=hub))
         opened = Gateway(name, server, service, MemoryBus(source="test/1", hub=hub))
         try:
-            await service.initialize()
+            await asyncio.gather(service.initialize(), opened.told_the_time())
             await service.start()
             await opened.until(lambda: service.ready, "ready")
             for push in ("last", "ticker"):

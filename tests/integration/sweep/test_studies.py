@@ -219,16 +219,17 @@ def _cli(storage: str, tmp_path: Path, *more: str) -> subprocess.Popen[bytes]:
         "--json", *more,
     ]  # fmt: skip
     env = {**os.environ, "OMEGA_TRIALS_DB": str(tmp_path / "trials.db")}
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        # Who runs the tests in the background may ignore SIGINT, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one system call, no lock
-    )
+    with (tmp_path / "said").open("w") as said:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+            # Who runs the tests in the background may ignore SIGINT, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one system call, no lock
+        )
 
 
 def _counted(storage: str) -> int:
@@ -260,6 +261,7 @@ def test_interrupted_sweep_loses_no_finished_trial(
 
     assert 0 < before <= after < 51 * 31, "the sweep was over before the blow"
     if blow is signal.SIGINT:
+        assert output, (tmp_path / "said").read_text()
         told = json.loads(output)
         assert process.returncode == 1
         assert (told["finished"], told["trials"]["done"]) == (False, after)
