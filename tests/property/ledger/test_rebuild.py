@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,28 @@ def test_rebuild_of_any_sequence_with_repeats_equals_live_and_balances(
     again = [unique[index % len(unique)] for index in repeats]
     records = [*unique[: len(unique) // 2], *again, *unique[len(unique) // 2 :], *again]
 
+    _migrated()
     asyncio.run(_holds(records, len(unique), batch))
+
+
+@cache
+def _migrated() -> bytes:
+    """The file of an empty ledger: migrating one for each example would take most of the time."""
+
+    async def make(url: str) -> None:
+        database = Database(url)
+        await upgrade(database)
+        await database.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(make(f"sqlite:///{folder}/empty.sqlite"))
+        return (Path(folder) / "empty.sqlite").read_bytes()
 
 
 async def _holds(records: list[Received], count: int, batch: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "farm.sqlite").write_bytes(_migrated())
         database = Database(f"sqlite:///{folder}/farm.sqlite")
-        await upgrade(database)
         for start in range(0, len(records), batch):
             async with database.writing() as connection:
                 await Sink(connection).write(records[start : start + batch], now_ns=START_NS)
@@ -105,3 +121,18 @@ async def _holds(records: list[Received], count: int, batch: int) -> None:
     assert (done.records, verdict.records, verdict.breaks) == (count, count, 0)
     assert done.same, [one for one in done.tables if not one.same]
     assert rows[-1].faults == ()
+
+
+def test_rebuild_of_one_execution_told_twice_keeps_its_first_record_in_any_batch() -> None:
+    """Two records of one execution: whichever batches they come in, live and rebuilt keep the same one."""
+    fill = Fill(
+        trade_id="1", order_id="v1", client_id="c1", bot="fib", venue="bitget", account="main", symbol=SYMBOL,
+        side=Side.BUY, price=Decimal("0.01"), size=Decimal("0.001"), fee=Decimal(0), fee_coin="USDT", role=Role.ENTRY,
+        ts_ns=START_NS,
+    )  # fmt: skip
+    paid = FundingPaid("fib", "bitget", "main", SYMBOL, Decimal(1), "f1", START_NS)
+    records = [_received(number, message) for number, message in enumerate((fill, fill, paid, paid))]
+    _migrated()
+
+    for batch in (1, 2, 4):
+        asyncio.run(_holds(records, len(records), batch))
