@@ -17,7 +17,7 @@ from omega.chaos.scenarios import SCENARIOS
 
 MATRIX = {"order-path": 2, "stops": 3, "venue": 3}
 """Scenarios of the short matrix with their numbers of faults; `make chaos` runs the long one."""
-FAULTS = {"fsync": 1, "fence": 1, "dedup": 3, "look-up": 2, "reservation": 1}
+FAULTS = {"fsync": 1, "fence": 3, "dedup": 3, "look-up": 2, "reservation": 1}
 LONG = "OMEGA_TEST_CHAOS"
 """Set it and the guards are taken out one by one, which takes some minutes; `make chaos` does."""
 
