@@ -35,6 +35,7 @@ from omega.engine.steps import cut, near, tradable
 
 
 def plan(
+    i: int,
     side: int,
     price: float,
     ts_ns: int,
@@ -48,13 +49,13 @@ def plan(
     f: F64,
     law: F64,
 ) -> bool:
-    """Take what is said of a row that enters through the stages, for the next open; tell whether it stands."""
+    """Take what is said of row i, which enters, through the stages, for the next open; tell whether it stands."""
     stop = stop_level(side, price, said[P_STOP])
     set_aims(side, price, said, f)
     share, confidence, most = 1.0, said[P_CONFIDENCE], terms[2]
     if psyche is not None:
         skip, share, confidence, stop_x, target_x, most = temper(
-            mind, psyche[0], share, confidence, most, ts_ns, psyche[1]
+            mind, psyche[0][psyche[2][i]], share, confidence, most, ts_ns, psyche[1]
         )
         if skip:
             return False

@@ -17,12 +17,15 @@ import numpy as np
 
 from omega import plugins
 from omega.backtest.feeds import Feed
-from omega.backtest.presets import OFF, Preset, load_preset, load_profile
+from omega.backtest.presets import OFF, Preset, load_preset, load_trader
 from omega.backtest.skies import HOUR_NS, sky_history
-from omega.engine.bars import F64, I64
+from omega.domain import AuditEntry
+from omega.engine.adaptation import Adaptation, trait_moves, traits_by_regime
+from omega.engine.bars import F64, I8, I64, Bars
 from omega.engine.conditions import BY_TIME, MOON, share_of, summed, time_conditions, time_shares
 from omega.engine.influence import Reach, moon_sector
 from omega.engine.profile import NEUTRAL, NEUTRAL_MIND, Mind, Profile, Traits
+from omega.engine.regime import Regime, regimes
 from omega.errors import ConfigError
 
 Readings = Callable[[str, I64], F64 | None]
@@ -70,12 +73,14 @@ class Influences:
     """Everything that psychology and cosmic factors need over a history; both are off unless given.
 
     Attributes:
+        adapts: how the profile's traits follow the regime of the market.
         live: apply live mode's clamps, under which risk only shrinks.
         names: what was asked for, for the result's settings.
         without_history: weighted factors whose past nobody knows; they count as neutral.
     """
 
     profile: Profile | None = None
+    adapts: tuple[Adaptation, ...] = ()
     cosmic: CosmicSeries | None = None
     live: bool = False
     seed: int | None = None
@@ -83,9 +88,29 @@ class Influences:
     without_history: tuple[str, ...] = ()
 
     @property
-    def traits(self) -> Traits:
-        """The profile as the kernel reads it, neutral when there is none."""
-        return NEUTRAL if self.profile is None else self.profile.traits(self.seed)
+    def traits(self) -> tuple[Traits, Traits, Traits, Traits]:
+        """The profile as the kernel reads it, under every regime; neutral when there is none."""
+        if self.profile is None:
+            return NEUTRAL, NEUTRAL, NEUTRAL, NEUTRAL
+        return traits_by_regime(self.profile, self.adapts, self.seed)
+
+    def regimes(self, bars: Bars) -> I8:
+        """Return what the traits of every bar go by, (n,); where nothing adapts the market counts as mixed."""
+        return regimes(bars) if self.adapts else np.zeros(bars.n, np.int8)
+
+    def moves(self, bars: Bars) -> list[tuple[int, AuditEntry]]:
+        """List every move of a trait as (open time of the bar, entry), as the runner's decisions record them."""
+        if self.profile is None or not self.adapts:
+            return []
+        named = regimes(bars)
+        changes = np.flatnonzero(np.diff(named, prepend=named.dtype.type(Regime.MIXED)))
+        return [
+            (int(bars.ts[row]), entry)
+            for row in changes.tolist()
+            for entry in trait_moves(
+                self.profile, self.adapts, Regime(int(named[row - 1]) if row else 0), Regime(int(named[row]))
+            )
+        ]
 
     @property
     def first_mind(self) -> Mind:
@@ -98,6 +123,7 @@ class Influences:
             **self.names,
             "live": self.live,
             "profile": None if self.profile is None else asdict(self.profile),
+            "adapts": [asdict(one) for one in self.adapts],
             "without_history": list(self.without_history),
         }
 
@@ -111,6 +137,7 @@ def load_influences(
     shift: int = 0,
     seed: int | None = None,
     live: bool = False,
+    adapts: tuple[Adaptation, ...] = (),
     readings: Readings | None = None,
     feeds: Sequence[Feed] = (),
     config_dir: Path | None = None,
@@ -125,6 +152,7 @@ def load_influences(
         shift: hours by which the cosmic series is moved in a circle: a placebo.
         seed: of the psychology's stream, the profile's own when absent.
         live: apply live mode's clamps.
+        adapts: how the traits of a profile that is given itself follow the regime; a file has its own.
         readings: where the past of a factor comes from; the registered factors' own functions when absent.
         feeds: recorded series; they come before calculated ones.
         config_dir: the directory of base.yaml.
@@ -132,7 +160,8 @@ def load_influences(
     Raises:
         ConfigError: a name is unknown, a file is unsound, there is no bar, or the profile may not run live.
     """
-    trader = profile if isinstance(profile, Profile) else load_profile(profile, config_dir=config_dir)
+    trader: Profile | None
+    trader, adapts = (profile, adapts) if isinstance(profile, Profile) else load_trader(profile, config_dir=config_dir)
     if trader is not None and trader.simulation_only and live:
         raise ConfigError(f"the profile {_name(profile)!r} is for simulation alone; choose another one in live mode")
     if trader is not None:
@@ -145,6 +174,7 @@ def load_influences(
     weights = dict(chosen.weights) if chosen else {}
     return Influences(
         profile=trader,
+        adapts=adapts,
         cosmic=None if series is None else series.shifted(shift),
         live=live or (chosen is not None and chosen.application.live),
         seed=seed,

@@ -91,7 +91,7 @@ def play(  # noqa: C901, PLR0912 - the order of a bar's events is read in one pi
         terms: what `entry_size` goes by; the maintenance rate is the market's.
         exits: (time limit, trail, flip).
         limits: highest notional of one order and of one position, 0.0 for none.
-        psyche: (traits, live) of the state machine, None without influences.
+        psyche: (traits under every regime, live, regime of every row) of the state machine, None without influences.
         mind: its first state, None without influences.
         sky: (start_ns, step_ns, timeframe_ns, risk, confidence, reach, live), None without influences.
         sparse: walk the stretches of one market in which nothing can happen without looking at the state.
@@ -131,7 +131,8 @@ def play(  # noqa: C901, PLR0912 - the order of a bar's events is read in one pi
             if psyche is not None and k[DONE] != 0:
                 spent = (axis[t] - axis[k[ROW]]) / MINUTE_NS
                 fallen = (m[PEAK] - now) / m[PEAK] if m[PEAK] > 0.0 else 0.0
-                mind = react(mind, psyche[0], f[TRIP] / f[BASE] if f[BASE] > 0.0 else 0.0, spent, fallen, axis[t])
+                gained = f[TRIP] / f[BASE] if f[BASE] > 0.0 else 0.0
+                mind = react(mind, psyche[0][psyche[2][i]], gained, spent, fallen, axis[t])
             k[DONE] = 0
             side, at = want[i], k[SIDE]
             if i < k[WARM] or (side == 0 and at == 0):
@@ -144,7 +145,7 @@ def play(  # noqa: C901, PLR0912 - the order of a bar's events is read in one pi
                 continue
             while rows[k[NEXT]] < i:
                 k[NEXT] += 1
-            if plan(side, close[i], ts[i], now, plans[k[NEXT]], terms, limits, psyche, mind, sky, f, law[s]):
+            if plan(i, side, close[i], ts[i], now, plans[k[NEXT]], terms, limits, psyche, mind, sky, f, law[s]):
                 k[WANT] = side
         t += 1
     for s in range(markets):

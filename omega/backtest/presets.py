@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from omega.engine.adaptation import Adaptation, parse_adaptations
 from omega.engine.conditions import BY_TIME, MOON, TABLES
 from omega.engine.cosmic import Application, factor_weights
 from omega.engine.profile import Profile
@@ -45,11 +46,23 @@ def load_profile(name: str, *, config_dir: Path | None = None) -> Profile | None
     Raises:
         ConfigError: there is no such profile, or a value of it does not fit.
     """
+    return load_trader(name, config_dir=config_dir)[0]
+
+
+def load_trader(name: str, *, config_dir: Path | None = None) -> tuple[Profile | None, tuple[Adaptation, ...]]:
+    """Return a trader's profile by its name or its file, and how its traits follow the regime; None for "off".
+
+    Raises:
+        ConfigError: there is no such profile, or a value of it does not fit.
+    """
     if name == OFF:
-        return None
+        return None, ()
     path = _find(name, _PROFILES, config_dir)
+    values = dict(_mapping(path))
+    adapts = values.pop("adapts", {})
     try:
-        return parse_params(Profile, _mapping(path))
+        profile = parse_params(Profile, values)
+        return profile, parse_adaptations(adapts, profile)
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from error
 

@@ -15,7 +15,7 @@ from omega.backtest.loop import play
 from omega.backtest.outcome import Asked, Made, result_of
 from omega.backtest.pages import keep_pages
 from omega.backtest.types import Costs, Limits, Market, Result
-from omega.engine.bars import F64, I64, Bars
+from omega.engine.bars import F64, I8, I64, Bars
 from omega.engine.decision import Settings, identity, rules_for, terms_of
 from omega.engine.signals import Signals
 from omega.errors import ConfigError, InvariantBroken
@@ -72,7 +72,7 @@ def backtest(
     need = strategy.warmup(params) if warmup is None else warmup
     field = _field(strategy, params, chosen)
     book = _book(chosen, capital, costs, need, field)
-    psyche, mind, sky = _influence(influences, chosen[0].timeframe_ns, field.axis)
+    psyche, mind, sky = _influence(influences, chosen[0].timeframe_ns, field.axis, _regimes(influences, chosen))
     exits, most = (own.time_limit, own.trail, own.flip), (limits.order_notional, limits.position_notional)
     _engine(compiled=compiled)(
         field.axis, field.ts, field.bars, field.wants, field.rates, terms_of(own), exits, most, psyche, mind, sky,
@@ -243,7 +243,14 @@ def _fraction(step: float) -> tuple[float, float]:
     return float(exact.numerator), float(exact.denominator)
 
 
-def _influence(given: Influences | None, timeframe_ns: int, axis: I64) -> tuple[Any, Any, Any]:
+def _regimes(given: Influences | None, markets: Sequence[Market]) -> I8:
+    """Return the regime of every row of all markets, empty where no trader looks at it."""
+    if given is None:
+        return np.zeros(0, np.int8)
+    return np.concatenate([given.regimes(market.bars) for market in markets])
+
+
+def _influence(given: Influences | None, timeframe_ns: int, axis: I64, regimes: I8) -> tuple[Any, Any, Any]:
     """Return what the loop takes of the influences; where only one is on the other is neutral, to the last bit."""
     if given is None or (given.profile is None and given.cosmic is None):
         return None, None, None
@@ -254,7 +261,7 @@ def _influence(given: Influences | None, timeframe_ns: int, axis: I64) -> tuple[
         sky = (series.start_ns, series.step_ns, timeframe_ns, series.risk, series.confidence, series.reach, given.live)
     else:
         raise ConfigError("the cosmic series does not cover the bars; load the influences for the bars' own ts")
-    return (given.traits, given.live), given.first_mind, sky
+    return (given.traits, given.live, regimes), given.first_mind, sky
 
 
 def _engine(*, compiled: bool) -> Callable[..., None]:

@@ -78,6 +78,29 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class MindStatus:
+    """A trader's state of mind: emotion in words, metrics in [0, 1], streaks counted.
+
+    `profile` names whose it is, `regime` the market that its traits follow, empty where they are fixed; `sizes` is the
+    factor on the size of an entry just now, `live` whether it may only shrink risk.
+    """
+
+    profile: str
+    emotion: str
+    confidence: float
+    risk: float
+    stress: float
+    intuition: float
+    connection: float
+    wins: int
+    losses: int
+    balanced: int
+    regime: str
+    sizes: float
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BotStatus:
     """What a runner knows of its bot, for tables, Discord and dashboards."""
 
@@ -105,7 +128,9 @@ class BotStatus:
     last_action: str
     reason: str
     emotion: str = ""
-    """The trader's state of mind, empty where psychology is off."""
+    """The trader's emotion, empty where psychology is off."""
+    mind: MindStatus | None = None
+    """The whole state of mind, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +319,10 @@ class Verb(StrEnum):
     LIMIT = "limit"
     ADOPT = "adopt"
     """Give a position that nobody's orders made to a bot, or close it."""
+    CALM = "calm"
+    """Let a trader's state of mind begin anew."""
+    STIR = "stir"
+    """Tell a trader of a market event."""
 
 
 RISK_REDUCING = frozenset({Verb.PAUSE, Verb.DRAIN, Verb.STOP, Verb.FLATTEN, Verb.HALT})
@@ -305,7 +334,7 @@ class Command:
     """A person's order to the farm. `target` is a bot's name, `farm`, or `@risk` for the gates of all accounts.
 
     `command_id` makes it idempotent; `params` say what a verb needs beyond its target: `adopt` takes symbol, and stop,
-    target, size or close.
+    target, size or close; `stir` takes event.
     """
 
     command_id: str

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any
 
 import typer
 
-from omega.bus import FARM, BotStatus, Bus, CommandResult, Verb
+from omega.bus import FARM, BotStatus, Bus, CommandResult, Scalar, Verb
 from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
 from omega.config import Settings
 from omega.config.labels import labels_of, select
 from omega.config.loader import load
+from omega.engine.moods import EVENTS
 from omega.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
@@ -127,15 +129,75 @@ def release(reason: Reason = "") -> None:
     _send(Verb.RELEASE, [FARM], reason, as_json=False)
 
 
+@app.command(epilog="**Example** `omega bot mood` · `omega bot mood fib-btc --json`")
+def mood(
+    target: Annotated[str, typer.Argument(help="A bot's name; every bot when absent.")] = "", as_json: Json = False
+) -> None:
+    """Show the state of mind of bots with a trader's profile: experimental, off unless a profile is named."""
+    if target:
+        _targets(load().settings, target, "", every=False)
+    rows = [row for row in with_bus(_statuses) if target in {"", FARM, row["bot"]}]
+    if as_json:
+        print(json.dumps({row["bot"]: row["mind"] for row in rows}, indent=2))
+    elif rows:
+        print("\n".join(_mood(row) for row in rows))
+    if not rows:
+        typer.echo("no bot has answered; is the farm running, and does OMEGA_REDIS_URL name its server?", err=True)
+        raise typer.Exit(1)
+
+
+@app.command(epilog="**Example** `omega bot calm fib-btc --reason 'new week'`")
+def calm(
+    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+) -> None:
+    """Let a trader's state of mind begin anew, as its profile says; book and trades stay."""
+    _command(Verb.CALM, target, selector, reason, every=every, as_json=as_json)
+
+
+@app.command(epilog="**Example** `omega bot stir fib-btc --event crypto_hack --reason 'hack of an exchange'`")
+def stir(
+    target: Target = "",
+    event: Annotated[str, typer.Option(help=f"One of {', '.join(EVENTS)}.")] = "",
+    selector: Selector = "",
+    every: All = False,
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Tell a trader of a market event; it moves stress, confidence and risk appetite by the domain's table."""
+    if event not in EVENTS:
+        raise typer.BadParameter(f"give --event one of {', '.join(EVENTS)}", param_hint="--event")
+    _command(Verb.STIR, target, selector, reason, every=every, as_json=as_json, params={"event": event})
+
+
+def _mood(row: dict[str, Any]) -> str:
+    mind = row["mind"]
+    if mind is None:
+        return f"{row['bot']:<14} psychology is off"
+    market = f"  market {mind['regime']}" if mind["regime"] else ""
+    return (
+        f"{row['bot']:<14} {mind['profile']:<12} {mind['emotion']:<12} confidence {mind['confidence']:.2f}  "
+        f"risk {mind['risk']:.2f}  stress {mind['stress']:.2f}  entries x{mind['sizes']:.2f}"
+        f"{' (live: never above 1)' if mind['live'] else ''}  streak +{mind['wins']} -{mind['losses']}{market}"
+    )
+
+
 def _command(
-    verb: Verb, target: str, selector: str, reason: str, *, every: bool, as_json: bool, asks: bool = False
+    verb: Verb,
+    target: str,
+    selector: str,
+    reason: str,
+    *,
+    every: bool,
+    as_json: bool,
+    asks: bool = False,
+    params: Mapping[str, Scalar] | None = None,
 ) -> None:
     settings = load().settings
     targets = _targets(settings, target, selector, every=every)
     named = [bot for bot in sorted(settings.bots) if settings.bots[bot].enabled] if targets == [FARM] else targets
     if asks and len(named) > 1 and not as_json:
         typer.confirm(f"{verb} {', '.join(named)}?", abort=True, err=True)
-    _send(verb, targets, reason, as_json=as_json)
+    _send(verb, targets, reason, as_json=as_json, params=params)
 
 
 def _targets(settings: Settings, target: str, selector: str, *, every: bool) -> list[str]:
@@ -151,11 +213,13 @@ def _targets(settings: Settings, target: str, selector: str, *, every: bool) -> 
     return [target]
 
 
-def _send(verb: Verb, targets: Sequence[str], reason: str, *, as_json: bool) -> None:
+def _send(
+    verb: Verb, targets: Sequence[str], reason: str, *, as_json: bool, params: Mapping[str, Scalar] | None = None
+) -> None:
     """Send a verb to each, print what they answer, and exit 1 where nobody does or one refuses."""
 
     async def send(bus: Bus, _settings: Settings) -> list[CommandResult]:
-        return await tell(bus, [command(verb, target, reason) for target in targets])
+        return await tell(bus, [command(verb, target, reason, params) for target in targets])
 
     answers = with_bus(send)
     report(answers, as_json=as_json)
@@ -184,4 +248,6 @@ async def _statuses(bus: Bus, _settings: Settings) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float) else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

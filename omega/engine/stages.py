@@ -52,6 +52,12 @@ class PsychologyStage:
         """The present emotion."""
         return Emotion(self.mind[0])
 
+    @property
+    def size_factor(self) -> float:
+        """What the present state of mind multiplies the size of an entry with."""
+        _, share, _, _, _, _ = temper(self.mind, self.traits, 1.0, 1.0, 1.0, 0, self.live)
+        return share
+
     def __call__(self, decision: Decision, context: Context) -> Decision:
         """Temper an entry; whatever is no entry passes."""
         if not decision.side:

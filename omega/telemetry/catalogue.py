@@ -154,6 +154,9 @@ METRICS: tuple[Metric, ...] = (
     _gauge("bot_fees", "bot", "Fees paid.", "bots", "quote currency"),
     _gauge("bot_drawdown", "bot", "Loss from the highest equity.", "bots", "fraction"),
     _gauge("bot_paused", "bot", "1 while the bot makes no entries.", "bots"),
+    _gauge("bot_emotion", "bot emotion", "1 for the emotion the trader is in; none where psychology is off.", "minds"),
+    _gauge("bot_mind", "bot metric", "Confidence, risk appetite and stress of the trader.", "minds", "fraction"),
+    _gauge("bot_mind_size", "bot", "Factor of the state of mind on the size of an entry.", "minds", "fraction"),
     # orders
     _counter("orders_total", "state", "Order events by state reached.", "orders"),
     _counter("fills_total", "bot role", "Executions.", "orders"),

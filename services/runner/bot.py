@@ -6,6 +6,7 @@ Called by the runner's service as things happen, and by the replay with what a s
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -25,6 +26,9 @@ from omega.domain import (
     timeframe_ns,
 )
 from omega.engine import AccountBook, BarWindow, Book, decide
+from omega.engine.adaptation import trait_moves
+from omega.engine.profile import Mind
+from omega.engine.regime import Regime, regime_now
 from omega.engine.stages import PsychologyStage
 from omega.errors import ConfigError, CorruptData, InvariantBroken
 from omega.plugins import parse_params, strategies
@@ -34,6 +38,7 @@ from services.runner.intents import intents_of
 from services.runner.seen import (
     NOTHING,
     Again,
+    Calmed,
     Changed,
     Closed,
     Done,
@@ -46,6 +51,7 @@ from services.runner.seen import (
     Polled,
     Read,
     Seen,
+    Stirred,
     Told,
 )
 from services.runner.sky import Hours, hour_of
@@ -67,6 +73,7 @@ class Bot:
         state: its memory over restarts.
         window: the newest bars.
         account: the account of all bots, for reports.
+        regime: of the newest bar, where the trader's traits follow it; mixed elsewhere.
         last: the newest decision.
     """
 
@@ -82,6 +89,8 @@ class Bot:
         self.state = state or BotState.load(None, charter.capital)
         self.window = BarWindow(charter.window)
         self.account = AccountBook(balance=0.0)
+        self.regime = Regime.MIXED
+        self._noted = Regime.MIXED
         self._hours = Hours()
         self.last: Decision | None = None
         self._newest: Bar | None = None
@@ -101,10 +110,10 @@ class Bot:
         return self._hours.at(hour_of(self.window.last_ts_ns + self._bar_ns)) if self.charter.factors else ()
 
     @property
-    def emotion(self) -> str:
-        """The trader's state of mind, empty where psychology is off."""
+    def stage(self) -> PsychologyStage | None:
+        """The trader's mind and traits as the stage of the pipeline, None where psychology is off."""
         stage = self.rules.psychology
-        return stage.emotion.name.lower() if isinstance(stage, PsychologyStage) else ""
+        return stage if isinstance(stage, PsychologyStage) else None
 
     def check(self, bar: Bar) -> None:
         """Refuse a bar that cannot be folded.
@@ -158,6 +167,10 @@ class Bot:
                 self.state.order = order
             case Flattened():
                 return self._flatten(seen)
+            case Calmed():
+                self._feel(lambda _: self.state.temper.first_mind)
+            case Stirred(event=event):
+                self._feel(lambda stage: stage.after_news(event).mind)
             case Changed(charter=charter):
                 self._take_charter(charter)
         return NOTHING
@@ -168,11 +181,31 @@ class Bot:
         self.seat = charter.seat
         self._bar_ns = timeframe_ns(charter.timeframe)
         self.state.temper.become(charter.psychology, charter.profile)
+        self._traits = charter.traits
         self.rules = charter.rules(self.instrument, self.state.temper.mind)
+        self._adapt()
 
     def _append(self, bar: Bar) -> None:
         self.window.append(bar)
         self._newest = bar
+        self._adapt()
+
+    def _adapt(self) -> None:
+        """Let the trader's traits be those of the newest bar's regime."""
+        stage = self.stage
+        if stage is None:
+            self.regime = self._noted = Regime.MIXED
+            return
+        self.regime = regime_now(self.window.bars()) if self.charter.adapts else Regime.MIXED
+        if stage.traits != self._traits[self.regime]:
+            self.rules = replace(self.rules, psychology=replace(stage, traits=self._traits[self.regime]))
+
+    def _feel(self, change: Callable[[PsychologyStage], Mind]) -> None:
+        """Change the trader's mind, where there is one."""
+        stage = self.stage
+        if stage is not None:
+            self.state.temper.mind = change(stage)
+            self.rules = replace(self.rules, psychology=replace(stage, mind=self.state.temper.mind))
 
     def _mark(self, bar: Bar) -> Book:
         """Value the book at a bar's close, once: holding time counts bars, not how often one was looked at."""
@@ -185,8 +218,8 @@ class Bot:
 
     def _react(self, drawdown: float) -> None:
         """Let the trader's mind react to the round trips that have ended, before the decision of the bar."""
-        stage = self.rules.psychology
-        if isinstance(stage, PsychologyStage):
+        stage = self.stage
+        if stage is not None:
             for trip in self.state.trips.ended:
                 stage = self.state.temper.react(stage, trip, drawdown=drawdown, bar_ns=self._bar_ns)
             self.rules = replace(self.rules, psychology=stage)
@@ -205,7 +238,7 @@ class Bot:
         if newest is None:
             raise InvariantBroken(f"{self.charter.bot} was asked to decide before it saw a bar")
         book, bars = self._mark(newest), self.window.bars()
-        decision = decide(self.strategy, self.params, bars, book, self.rules, self.readings)
+        decision = self._with_moves(decide(self.strategy, self.params, bars, book, self.rules, self.readings))
         intents = self._intents(decision, entries=entries)
         report = dict(self.strategy.report(bars, self.account, self.params)) if self.strategy.report else {}
         self.last = decision
@@ -221,6 +254,15 @@ class Bot:
             report=report,
         )
         return Done(intents, made)
+
+    def _with_moves(self, decision: Decision) -> Decision:
+        """Put what the regime has moved since the last decision before the decision's audit: the record of a move."""
+        charter, before = self.charter, self._noted
+        self._noted = self.regime
+        if charter.profile is None or before is self.regime:
+            return decision
+        moves = trait_moves(charter.profile, charter.adapts, before, self.regime)
+        return replace(decision, audit=(*moves, *decision.audit)) if moves else decision
 
     def _intents(self, decision: Decision, *, entries: bool) -> tuple[Intent, ...]:
         """Return what may be sent: exits always, entries only when nothing speaks against them."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from omega.backtest.presets import OFF, Preset, load_preset, load_profile
+from omega.backtest.presets import OFF, Preset, load_preset, load_trader
 from omega.config import Bot, Settings
 from omega.domain import AccountName, BotName, Instrument, Mode, Symbol, VenueName, timeframe_ns
 from omega.engine import Settings as Rules
+from omega.engine.adaptation import Adaptation, traits_by_regime
 from omega.engine.conditions import BY_TIME
 from omega.engine.cosmic import Application, factor_weights
 from omega.engine.decision import Interceptor, identity
-from omega.engine.profile import Mind, Profile
+from omega.engine.profile import Mind, Profile, Traits
+from omega.engine.regime import REGIME_BARS
 from omega.engine.stages import CosmicStage, PsychologyStage
 from omega.errors import ConfigError
 from services.runner.intents import Seat
@@ -47,6 +49,7 @@ class Charter:
     factors: tuple[str, ...] = ()
     psychology: str = ""
     profile: Profile | None = None
+    adapts: tuple[Adaptation, ...] = ()
     cosmic: str = ""
     preset: Preset | None = None
 
@@ -65,7 +68,8 @@ class Charter:
             )
         plan = settings.bots[bot]
         mode = plan.mode or trading.mode
-        profile, preset = _profile(bot, plan, mode), _preset(plan, mode, settings)
+        profile, adapts = _trader(bot, plan, mode, settings)
+        preset = _preset(plan, mode, settings)
         return cls(
             bot=bot,
             strategy=plan.strategy,
@@ -83,6 +87,7 @@ class Charter:
             factors=() if preset is None else tuple([name for name, _ in preset.weights if name not in BY_TIME]),
             psychology="" if profile is None else plan.psychology,
             profile=profile,
+            adapts=adapts,
             cosmic=plan.cosmic,
             preset=preset,
         )
@@ -96,6 +101,11 @@ class Charter:
     def clamped(self) -> bool:
         """Whether what tempers decisions may only shrink risk: in live mode, and where the preset says so."""
         return self.mode is Mode.LIVE or (self.preset is not None and self.preset.application.live)
+
+    @property
+    def traits(self) -> tuple[Traits, ...]:
+        """The trader's traits under every regime, by its number; empty where psychology is off."""
+        return () if self.profile is None else traits_by_regime(self.profile, self.adapts)
 
     def rules(self, instrument: Instrument | None, mind: Mind) -> Rules:
         """Return the rules around the strategy for a state of mind; rates of the instrument once it is known."""
@@ -122,13 +132,18 @@ class Charter:
         return HourlySky(CosmicStage(dict(self.preset.weights), application, timeframe_ns(self.timeframe), *place))
 
 
-def _profile(bot: str, plan: Bot, mode: Mode) -> Profile | None:
-    profile = load_profile(plan.psychology or OFF)
+def _trader(bot: str, plan: Bot, mode: Mode, settings: Settings) -> tuple[Profile | None, tuple[Adaptation, ...]]:
+    profile, adapts = load_trader(plan.psychology or OFF)
     if profile is not None and profile.simulation_only and mode is Mode.LIVE:
         raise ConfigError(
             f"bots.{bot}.psychology: {plan.psychology!r} is for simulation alone; choose another one in live mode"
         )
-    return profile
+    if adapts and settings.runner.window < REGIME_BARS:
+        raise ConfigError(
+            f"bots.{bot}.psychology: {plan.psychology!r} follows the regime of {REGIME_BARS} bars; "
+            f"raise runner.window above {settings.runner.window}"
+        )
+    return profile, adapts
 
 
 def _preset(plan: Bot, mode: Mode, settings: Settings) -> Preset | None:

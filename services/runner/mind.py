@@ -86,17 +86,18 @@ class Temper:
 
     Attributes:
         who: name of the profile, empty where psychology is off.
+        first_mind: the profile's own state, before any trade.
     """
 
     who: str = ""
     mind: Mind = NEUTRAL_MIND
+    first_mind: Mind = NEUTRAL_MIND
 
     def become(self, who: str, profile: Profile | None) -> None:
         """Be the trader of a profile: the same one keeps its mind, another one begins with its own."""
-        if profile is None:
-            self.who, self.mind = "", NEUTRAL_MIND
-        elif who != self.who:
-            self.who, self.mind = who, profile.first_mind()
+        self.first_mind = NEUTRAL_MIND if profile is None else profile.first_mind()
+        if profile is None or who != self.who:
+            self.who, self.mind = ("" if profile is None else who), self.first_mind
 
     def react(self, stage: PsychologyStage, trip: Trip, *, drawdown: float, bar_ns: int) -> PsychologyStage:
         """Return the stage after a round trip, as history reacts to it: times are those of the bars of its fills.

@@ -94,13 +94,40 @@ class Flattened:
 
 
 @dataclass(frozen=True, slots=True)
+class Calmed:
+    """A person lets the trader's mind begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stirred:
+    """A market event that a person tells the trader of, one of `omega.engine.psychology.EVENTS`."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """The settings have changed between two bars."""
 
     charter: Charter
 
 
-Seen = History | Closed | Again | Filled | Funded | Ordered | Passed | Read | Polled | Told | Flattened | Changed
+Seen = (
+    History
+    | Closed
+    | Again
+    | Filled
+    | Funded
+    | Ordered
+    | Passed
+    | Read
+    | Polled
+    | Told
+    | Flattened
+    | Calmed
+    | Stirred
+    | Changed
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,7 +299,8 @@ class RunnerService(BaseService):
             case AccountStatus() as status:
                 self._fold(Polled(status))
             case Command() as command:
-                if await self._commands.take(command, envelope, holds=bool(self.position)):
+                minds = self.bot.stage is not None
+                if await self._commands.take(command, envelope, holds=bool(self.position), minds=minds):
                     await self._status()
 
     def _event(self, received: Received) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from omega.bus import BotStatus
+from omega.bus import BotStatus, MindStatus
 from omega.domain import Decision, iso
 from omega.telemetry import Metrics
 from services.runner.bot import Bot
@@ -15,7 +15,7 @@ from services.runner.state import Order
 def bot_status(bot: Bot, last: Decision | None, counts: Mapping[str, int]) -> BotStatus:
     """Return the status of a bot after its last decision."""
     seat, state, book = bot.seat, bot.state, bot.state.portfolio.position
-    mark = _mark(bot, last)
+    mark, mind = _mark(bot, last), mind_status(bot)
     return BotStatus(
         bot=seat.bot,
         strategy=bot.strategy.name,
@@ -40,7 +40,22 @@ def bot_status(bot: Bot, last: Decision | None, counts: Mapping[str, int]) -> Bo
         fills=state.fills,
         last_action=iso(last.bar_ts_ns) if last else "",
         reason=last.reason if last else "",
-        emotion=bot.emotion,
+        emotion=mind.emotion if mind else "",
+        mind=mind,
+    )
+
+
+def mind_status(bot: Bot) -> MindStatus | None:
+    """Return the trader's state of mind, None where psychology is off."""
+    stage = bot.stage
+    if stage is None:
+        return None
+    return MindStatus(
+        profile=bot.charter.psychology,
+        regime=bot.regime.name.lower() if bot.charter.adapts else "",
+        sizes=stage.size_factor,
+        live=stage.live,
+        **stage.state(),
     )
 
 
@@ -53,7 +68,22 @@ def set_gauges(metrics: Metrics, bot: Bot, last: Decision | None) -> None:
     metrics.gauge("bot_fees").labels(bot=name).set(float(book.fees))
     metrics.gauge("bot_drawdown").labels(bot=name).set(portfolio.drawdown)
     metrics.gauge("bot_paused").labels(bot=name).set(bot.state.order is not Order.TRADE)
+    _set_mind(metrics, bot)
     metrics.gauge("bot_pnl").labels(bot=name).set(float(book.net + book.unrealised(_mark(bot, last))))
+
+
+def _set_mind(metrics: Metrics, bot: Bot) -> None:
+    """Show the state of mind; once psychology is switched off none of it is shown."""
+    emotion, mind, size = (metrics.gauge(name) for name in ("bot_emotion", "bot_mind", "bot_mind_size"))
+    for gauge in (emotion, mind, size):
+        gauge.clear()  # a process has one bot, and the emotion of before is over
+    status = mind_status(bot)
+    if status is None:
+        return
+    emotion.labels(bot=bot.seat.bot, emotion=status.emotion).set(1)
+    for name in ("confidence", "risk", "stress"):
+        mind.labels(bot=bot.seat.bot, metric=name).set(getattr(status, name))
+    size.labels(bot=bot.seat.bot).set(status.sizes)
 
 
 def _mark(bot: Bot, last: Decision | None) -> Decimal:

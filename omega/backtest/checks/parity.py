@@ -23,6 +23,7 @@ from omega.backtest.types import Costs, FundingSeries, Market, Result, Steps
 from omega.domain import Mode, iso, timeframe_ns
 from omega.engine import Bars
 from omega.engine import Settings as Rules
+from omega.engine.adaptation import Adaptation
 from omega.engine.profile import Profile
 from omega.errors import CorruptData
 from omega.plugins import parse_params, strategies
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from omega.backtest.influences import Influences
 
 _PRESET: Final = TypeAdapter(Preset)
+_ADAPTS: Final = TypeAdapter(tuple[Adaptation, ...])
 _CENTS: Final = 5e-7
 """Money may differ by the venue's own rounding, eight places, of the few amounts that make up a leg."""
 
@@ -170,6 +172,7 @@ def _influences(charter: Mapping[str, Any], bars: Bars) -> Influences | None:
         bars.ts,
         timeframe_ns=timeframe_ns(str(charter["timeframe"])),
         live=charter["mode"] == Mode.LIVE,
+        adapts=_ADAPTS.validate_python(charter.get("adapts", ())),
     )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from omega.backtest import legs
 from omega.backtest.compile import compiled
 from omega.backtest.loop import play
-from omega.backtest.run import _funding, _influence, _law
+from omega.backtest.run import _funding, _influence, _law, _regimes
 from omega.backtest.sweep.fast import cross, fits
 from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
 from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
@@ -69,6 +69,7 @@ class _Field:
     rates: tuple[I64, F64]
     dues: tuple[I64, I64]
     law: F64
+    regimes: I8
     low: int
     high: int
 
@@ -166,9 +167,9 @@ class Walker:
     ) -> tuple[F64, tuple[float, float]]:
         """Run the loop over a stretch; return its money, and what was won and lost."""
         own = replace(rules, taker=self._job.costs.taker)
-        psyche, mind, sky = _influence(self._influences, field.market.timeframe_ns, field.market.bars.ts)
-        ts = _own(field.market.bars.ts)
         part = slice(field.low, field.high)
+        psyche, mind, sky = _influence(self._influences, field.market.timeframe_ns, field.market.bars.ts, field.regimes)
+        ts = _own(field.market.bars.ts)
         inside = (dense[0][part], dense[1][part], wants.rows[entries] - field.low, wants.plans[entries])
         k, m = self._state(field, max(warm - field.low, 0))
         self._play(
@@ -189,7 +190,8 @@ class Walker:
             rates, dues = _funding([market], np.zeros(1, np.int64))
             law = np.array([_law(market, self._job.costs, 0)])
             prices = typed("tuple[F64, F64, F64, F64]", columns)
-            found = _Field(market, prices, rates, dues, law, stretch.low, high)
+            regimes = _regimes(self._influences, (market,))
+            found = _Field(market, prices, rates, dues, law, regimes, stretch.low, high)
             self._fields[stretch.low, high] = found
         return found
 

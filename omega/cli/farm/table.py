@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from omega.bus import DecisionMade
+from omega.bus import BotStatus, DecisionMade
 from omega.cli.farm.observer import Observer
 from omega.cli.farm.processes import Processes
 from omega.domain import iso
@@ -37,6 +37,9 @@ def _bots(observer: Observer, title: str) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("price", "position", "entry", "PnL", "stop at venue"):
         table.add_column(heading, justify="right", no_wrap=True)
+    minds = any(status.mind is not None for status in observer.statuses.values())
+    if minds:
+        table.add_column("mind", no_wrap=True)
     table.add_column("last decision", no_wrap=True)
     table.add_column("why", ratio=1)
     for heading in ("fills", "bars"):
@@ -54,6 +57,7 @@ def _bots(observer: Observer, title: str) -> Table:
             entry,
             _signed(pnl),
             stop,
+            *([_mind(status)] if minds else []),
             _last(observer, name),
             _why(made),
             str(tally.fills),
@@ -68,6 +72,12 @@ def _why(made: DecisionMade | None) -> str:
         return "waiting for bars"
     shown = [f"{name} {_short(made.report[name])}" for name in HEADLINE if name in made.report]
     return ", ".join(shown) or made.decision.reason
+
+
+def _mind(status: BotStatus | None) -> str:
+    """Return the trader's emotion and what it does to the size of an entry, nothing where psychology is off."""
+    mind = status.mind if status else None
+    return f"{mind.emotion} x{mind.sizes:.2f}" if mind else ""
 
 
 def _short(value: object) -> str:

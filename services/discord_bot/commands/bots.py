@@ -1,4 +1,4 @@
-"""/bots list|pause|resume: who runs, and who may enter. Found by the command registry."""
+"""/bots list|pause|resume|mood|calm: who runs, who may enter, and in what mood. Found by the command registry."""
 
 from omega.bus import BusState, Verb
 from omega.errors import ConfigError, Denied
@@ -82,6 +82,53 @@ async def bots_resume(ask: Ask) -> Card:
     )
     text = f"**{safe(bot)}** ({now}) may open positions again."
     return Card("Resume?", Tone.WARN, text=text, confirm=Confirm("bots resume", {"bot": bot}, "Resume"))
+
+
+@command(
+    "bots",
+    name="bots mood",
+    tier="viewer",
+    about="Show a bot's state of mind, what it comes from and what it does to its size",
+    options=(_BOT,),
+)
+async def bots_mood(ask: Ask) -> Card:
+    """Show the state of mind; experimental, and off unless the bot names a profile."""
+    bot = _known(ask)
+    seen = ask.desk.view.bots.get(bot)
+    if seen is None:
+        return Card("Mood", Tone.STOPPED, text=f"{ask.desk.banner()}\nNothing is heard of {safe(bot)} yet.".strip())
+    footer, mind = f"experimental · as of {age(seen.age_s(ask.desk.now_ns))} ago", seen.value.mind
+    if mind is None:
+        text = f"Psychology is off for {safe(bot)}: every entry is what the strategy says."
+        return Card(f"Mood · {safe(bot)}", Tone.STOPPED, text=f"{ask.desk.banner()}\n{text}".strip(), footer=footer)
+    bound = "live: it can only shrink an entry" if mind.live else "simulated money: it may also enlarge one"
+    return Card(
+        f"Mood · {safe(bot)}",
+        Tone.OK if mind.sizes >= 1.0 else Tone.WARN,
+        text=f"{ask.desk.banner()}\n**{safe(mind.emotion)}**, the {safe(mind.profile)} trader. {bound}.".strip(),
+        fields=(
+            ("Effect", f"entries at {mind.sizes:.0%} of their size"),
+            ("Confidence, risk, stress", f"{mind.confidence:.2f}, {mind.risk:.2f}, {mind.stress:.2f}"),
+            ("Intuition, connection", f"{mind.intuition:.2f}, {mind.connection:.2f}"),
+            ("In a row", f"{mind.wins} wins, {mind.losses} losses, {mind.balanced} balanced exits"),
+            ("Market that its traits follow", safe(mind.regime) if mind.regime else "fixed traits"),
+        ),
+        footer=footer,
+    )
+
+
+@command(
+    "bots",
+    name="bots calm",
+    tier="operator",
+    latency="command",
+    about="Let a bot's state of mind begin anew; its book and trades stay",
+    options=(_BOT,),
+)
+async def bots_calm(ask: Ask) -> Card:
+    """Calm at once: the mind of the profile's first day, under the same bounds as any other."""
+    bot = _known(ask)
+    return await carry_out(ask, f"Calm {safe(bot)}", [(Verb.CALM, bot)], f"/bots calm by {ask.who.name}")
 
 
 def _known(ask: Ask) -> str:

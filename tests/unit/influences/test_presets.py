@@ -1,11 +1,12 @@
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
 from omega import plugins
-from omega.backtest.presets import FACTORS, OFF, load_preset, load_profile, preset_names, profile_names
+from omega.backtest.presets import FACTORS, OFF, load_preset, load_profile, load_trader, preset_names, profile_names
 from omega.engine.cosmic import calculate_cosmic_influence
 from omega.engine.profile import Profile
 from omega.errors import ConfigError
@@ -60,9 +61,13 @@ def test_profiles_are_the_six_and_the_panicky_beginner():
 @pytest.mark.parametrize("name", SIX)
 def test_profile_file_says_what_the_profile_holds(name: str):
     written = yaml.safe_load((CONFIG / "psychology" / f"{name}.yaml").read_text(encoding="utf-8"))
-    profile = load_profile(name, config_dir=CONFIG)
+    adapts = written.pop("adapts", {})
+    profile, rules = load_trader(name, config_dir=CONFIG)
 
     assert {key: getattr(profile, key) for key in written} == written
+    assert {
+        rule.trait: {key: value for key, value in asdict(rule).items() if key in adapts[rule.trait]} for rule in rules
+    } == adapts
 
 
 @pytest.mark.parametrize(

@@ -241,18 +241,20 @@ def test_mind_another_profile_begins_with_its_own_and_the_same_one_keeps_it() ->
 
     assert kept == held
     assert other == load_profile("strategic").first_mind()  # type: ignore[union-attr]
-    assert (bot.state.temper.who, bot.emotion, bot.state.temper.state()) == ("", "", None)
+    assert (bot.state.temper.who, bot.stage, bot.state.temper.state()) == ("", None, None)
 
 
 def test_mind_is_shown_in_the_status() -> None:
     counts = {"decisions": 0, "intents": 0}
     market = Market(Bot(of("newbie"), BTC)).play(bitcoin(300))
 
-    shown = bot_status(market.bot, market.bot.last, counts).emotion
+    status = bot_status(market.bot, market.bot.last, counts)
 
-    assert shown == market.bot.emotion != ""
-    assert json.loads(market.bot.state.dump())["temper"]["emotion"] == shown
-    assert bot_status(warm(), None, counts).emotion == ""
+    assert market.bot.stage is not None
+    assert status.mind is not None
+    assert status.emotion == status.mind.emotion == market.bot.stage.emotion.name.lower()
+    assert json.loads(market.bot.state.dump())["temper"]["emotion"] == status.emotion
+    assert (bot_status(warm(), None, counts).emotion, bot_status(warm(), None, counts).mind) == ("", None)
 
 
 @pytest.mark.req("0.13")
