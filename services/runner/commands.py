@@ -94,6 +94,8 @@ class Commands:
         Raises:
             Denied: there is no mind, or no such event; nothing has changed.
         """
+        if not minds and command.target == FARM:
+            return "psychology is off here"
         if not minds:
             raise Denied(f"psychology is off: there is no mind to {command.verb}", rule="psychology")
         if command.verb is Verb.CALM:

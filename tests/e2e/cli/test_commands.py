@@ -63,7 +63,7 @@ async def runner(bus: RedisBus, server: ValkeyServer) -> AsyncIterator[RunnerSer
             "environment": {"instance": "runner-fib-btc"},
             "monitoring": {"drain_s": 3.0},
             "runner": {"bot": "fib-btc", "status_s": 0.2},
-            "bots": {"fib-btc": {"strategy": "strategic_fibonacci", "symbol": "BTC-USDT.P"}},
+            "bots": {"fib-btc": {"strategy": "strategic_fibonacci", "symbol": "BTC-USDT.P", "psychology": "newbie"}},
         }
     )
     await keep_instrument(bus, BTC)
@@ -242,6 +242,30 @@ async def test_bot_list_pause_and_resume_reach_a_real_bot(
     assert resumed.stdout.startswith("fib-btc: applied")
     assert "trading" in pretty.stdout
     assert runner.readiness()[0]
+
+
+@pytest.mark.req("0.15")
+async def test_bot_mood_stir_and_calm_reach_a_real_bot(
+    runner: RunnerService, server: ValkeyServer, omega: Omega
+) -> None:
+    stirred = await call(omega, server, "bot", "stir", "fib-btc", "--event", "black_swan_event")
+    shown = await call(omega, server, "bot", "mood", "fib-btc", "--json")
+    unknown = await call(omega, server, "bot", "stir", "fib-btc", "--event", "meteor")
+    calmed = await call(omega, server, "bot", "calm", "--all")
+    pretty = await call(omega, server, "bot", "mood")
+
+    assert (stirred.returncode, stirred.stdout) == (
+        FINE,
+        "fib-btc: applied: the trader has heard of black_swan_event\n",
+    )
+    mind = json.loads(shown.stdout)["fib-btc"]
+    assert (mind["profile"], mind["emotion"], mind["live"]) == ("newbie", "panic", False)
+    assert unknown.returncode == USAGE
+    assert "crypto_hack" in unknown.stderr
+    assert "the state of mind begins anew" in calmed.stdout
+    assert "newbie" in pretty.stdout
+    assert "neutral" in pretty.stdout
+    assert runner.bot.state.temper.mind == runner.bot.state.temper.first_mind
 
 
 async def test_bot_nobody_answers_exits_1_and_the_command_is_kept(

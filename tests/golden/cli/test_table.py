@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from omega.bus import AccountStatus, BookLine, BotStatus, DecisionMade, MemoryBus
+from omega.bus import AccountStatus, BookLine, BotStatus, DecisionMade, MemoryBus, MindStatus
 from omega.cli.farm.observer import Observer
 from omega.cli.farm.processes import Child, Processes
 from omega.cli.farm.table import plain, render
@@ -129,6 +130,17 @@ def drawn(observer: Observer, *, width: int = WIDTH) -> str:
     with console.capture() as captured:
         console.print(render(observer, processes, title="Omega Bot Farm", bus_state="connected"))
     return "\n".join(text.rstrip() for text in captured.get().splitlines()) + "\n"
+
+
+def test_table_shows_the_mind_of_a_bot_that_has_one(observer: Observer) -> None:
+    assert " mind " not in drawn(observer)
+    mind = MindStatus("newbie", "fearful", 0.3, 0.4, 0.7, 0.3, 0.1, 0, 2, 0, "volatile", 0.775, live=True)
+    observer.statuses["fib-btc"] = replace(observer.statuses["fib-btc"], mind=mind)
+
+    text = drawn(observer, width=230)
+
+    assert " mind " in text
+    assert "fearful x0.78" in text
 
 
 def test_table_is_drawn_as_in_the_golden_file(observer: Observer) -> None:

@@ -23,6 +23,7 @@ from omega.bus import (
     HaltChanged,
     Heartbeat,
     MemoryBus,
+    MindStatus,
     Verb,
 )
 from omega.config import Gateway, Settings
@@ -309,6 +310,29 @@ async def test_reads_answer_from_memory_with_age_and_voice(local: LocalDiscord, 
     assert "No proven effect" in cosmic.text
     assert "<@300000000000000004>" not in cosmic.text
     assert all(reply.ack_s is not None and reply.ack_s < 1 for reply in (status, one, positions, listed, cosmic))
+
+
+@pytest.mark.req("0.15", "0.55")
+async def test_mood_tells_state_of_mind_and_calm_is_a_command(local: LocalDiscord, start: Start, bus: MemoryBus):
+    mind = MindStatus("newbie", "fearful", 0.3, 0.4, 0.7, 0.3, 0.1, 0, 2, 0, "volatile", 0.775, live=True)
+    async with start() as service, answering(bus) as heard:
+        unheard = await local.slash("viewer", "ops", "bots mood", bot="trend-eth")
+        await everything_known(bus, service)
+        await bus.peer("runner/1").send(status_of("fib-btc", emotion="fearful", mind=mind))
+        await until(lambda: service.view.bots["fib-btc"].value.mind)
+        feeling = await local.slash("viewer", "ops", "bots mood", bot="fib-btc")
+        off = await local.slash("viewer", "ops", "bots mood", bot="trend-eth")
+        refused = await local.slash("trader", "ops", "bots calm", bot="fib-btc")
+        calmed = await local.slash("operator", "ops", "bots calm", bot="fib-btc")
+
+    assert "Nothing is heard of" in unheard.text
+    assert all(part in feeling.text for part in ("fearful", "newbie", "78%", "0.30, 0.40, 0.70", "volatile"))
+    assert "only shrink" in feeling.text
+    assert "experimental" in feeling.text
+    assert "Psychology is off" in off.text
+    assert "E-TIER" in refused.text
+    assert "applied by 1 of 1" in calmed.text
+    assert [(command.verb, command.target) for command in heard] == [(Verb.CALM, "fib-btc")]
 
 
 @pytest.mark.req("0.28")

@@ -146,9 +146,11 @@ class Desk:
             )
         )
 
-    async def command(self, verb: Verb, *, target: str = BOT, command_id: str = "", deadline_ns: int = 0) -> None:
+    async def command(
+        self, verb: Verb, *, target: str = BOT, command_id: str = "", deadline_ns: int = 0, **params: str
+    ) -> None:
         name = command_id or f"{verb}-{target}"
-        await self.bus.send(Command(name, verb, target, "alice", "test"), deadline_ns=deadline_ns)
+        await self.bus.send(Command(name, verb, target, "alice", "test", dict(params)), deadline_ns=deadline_ns)
 
     async def decisions(self) -> list[DecisionMade]:
         found = await self.bus.history(self.bus.topics.decisions())

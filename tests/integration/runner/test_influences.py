@@ -186,3 +186,62 @@ async def test_runner_killed_in_mid_trip_goes_on_with_the_same_mind(
     assert minds[0] == minds[1]
     assert minds[0][0][7] == 2  # two losses in a row
     assert minds[0][1] not in {"", "neutral"}
+
+
+@pytest.mark.req("0.15")
+async def test_runner_told_of_an_event_and_calmed_changes_its_mind_and_keeps_it_over_a_kill(
+    make_desk: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A command record like any other: answered, folded, saved, recorded; a killed runner comes back in its mood."""
+    async with make_desk(record=tmp_path, **plan(psychology="newbie", cosmic="off")) as desk:
+        first = (await desk.status()).mind
+        await desk.command(Verb.STIR, event="black_swan_event")
+        (answer,) = await desk.answered(1)
+        await desk.kill()
+        await desk.start()
+        stirred = (await desk.status()).mind
+        size = await size_of_entry(desk)
+        await desk.command(Verb.CALM)
+        await desk.answered(2)
+        calmed = (await desk.status()).mind
+
+    assert (answer.stage, answer.detail) == ("applied", "the trader has heard of black_swan_event")
+    assert stirred.emotion == "panic"
+    assert stirred.stress > first.stress
+    assert 0.0 <= stirred.sizes < 1.0
+    assert size >= 0.0
+    assert calmed == first
+    outcome = Replay(tmp_path / f"{BOT}.session.jsonl").run().as_json()
+    assert outcome["ok"], outcome["differences"]
+
+
+@pytest.mark.parametrize(
+    ("psychology", "verb", "event", "words"),
+    [
+        ("off", Verb.CALM, "", "psychology is off"),
+        ("off", Verb.STIR, "crypto_hack", "psychology is off"),
+        ("newbie", Verb.STIR, "meteor", "known are major_rate_decision"),
+        ("newbie", Verb.STIR, "", "there is no event"),
+    ],
+)
+async def test_runner_refuses_what_its_mind_cannot_do(
+    make_desk: Callable[..., Any], psychology: str, verb: Verb, event: str, words: str
+) -> None:
+    """The answer says why; nothing has changed."""
+    async with make_desk(**plan(psychology=psychology, cosmic="off")) as desk:
+        before = desk.bot.state.dump()
+        await desk.command(verb, event=event)
+        (answer,) = await desk.answered(1)
+
+        assert answer.stage == "refused"
+        assert words in answer.detail
+        assert desk.bot.state.dump() == before
+
+
+async def test_runner_without_a_mind_lets_a_calm_for_the_farm_pass(make_desk: Callable[..., Any]) -> None:
+    """To the farm it is no error that one bot has none."""
+    async with make_desk(**plan(psychology="off", cosmic="off")) as desk:
+        await desk.command(Verb.CALM, target="farm")
+        (answer,) = await desk.answered(1)
+
+        assert (answer.stage, answer.detail) == ("applied", "psychology is off here")
