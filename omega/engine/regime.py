@@ -52,7 +52,7 @@ def regimes(bars: Bars) -> I8:
     if bars.n < REGIME_BARS:
         return found
     moves = np.abs(np.diff(bars.close))
-    path, usual = _summed(moves, SPAN)[PAST - SPAN :], _summed(moves, PAST)
+    path, usual = summed(moves, SPAN)[PAST - SPAN :], summed(moves, PAST)
     net = np.abs(bars.close[PAST:] - bars.close[PAST - SPAN : -SPAN])
     wild = path * (PAST / SPAN) > _VOLATILE * usual
     straight, flat = net >= _TRENDING * path, net <= _RANGING * path
@@ -69,10 +69,19 @@ def regime_now(bars: Bars) -> Regime:
     return Regime(int(regimes(bars.since(max(bars.n - REGIME_BARS, 0)))[-1])) if bars.n else Regime.MIXED
 
 
-def _summed(values: F64, length: int) -> F64:
-    """Return the running sum over a power of two of values, each a tree of the same shape: (n - length + 1,)."""
-    out, covered = values, 1
-    while covered < length:
-        out = out[:-covered] + out[covered:]
+def summed(values: F64, length: int) -> F64:
+    """Return the running sum over `length` values, each added up in a tree of the same shape wherever it stands.
+
+    Shapes: (n - length + 1,), empty for fewer values; row i covers values i .. i + length - 1.
+    """
+    n = values.shape[0] - length + 1
+    if n <= 0:
+        return values[:0]
+    total, begin, tree, covered = np.zeros(n), 0, values, 1
+    while covered <= length:
+        if length & covered:
+            total = total + tree[begin : begin + n]
+            begin += covered
+        tree = tree[:-covered] + tree[covered:]
         covered *= 2
-    return out
+    return total
