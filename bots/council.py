@@ -72,22 +72,28 @@ def need(p: Params) -> int:
 
 
 def votes(bars: Bars, p: Params) -> Votes:
-    """Ask every voice about every bar, and count.
+    """Ask every voice about every bar, and count."""
+    seen = view(bars, p.day)
+    said = [strategic(seen), aggressive(seen), newbie(seen), contrarian(seen), patient(seen), cosmic(seen, p.longitude)]
+    trust = np.clip(np.array([np.where(seen.ready, one, 0.0) for _, one in said]), 0.0, 1.0)
+    return count(np.nan_to_num(np.array([side for side, _ in said])), trust, p)
+
+
+def count(sides: F64, trust: F64, p: Params) -> Votes:
+    """Count what the voices say: each that is sure enough votes for its side, the others wait.
 
     A side enters when the weight of its votes reaches the quorum; of two such sides the heavier one, on equal weight
     the one whose votes are surer on the average, and neither when that is equal too.
 
+    Shapes: sides and trust are (6, n) by the order of VOICES.
     Source: the domain's trader council; an agreement is one on a side, so a tie is one of two sides that both agree.
     """
-    seen = view(bars, p.day)
-    said = [strategic(seen), aggressive(seen), newbie(seen), contrarian(seen), patient(seen), cosmic(seen, p.longitude)]
-    trust = np.clip(np.array([np.where(seen.ready, one, 0.0) for _, one in said]), 0.0, 1.0)
     enters = np.array([[voice.enters] for voice in VOICES])
     heard = np.array([[p.weight(name) > 0.0] for name in _NAMES])
-    sides = np.where(heard & (trust >= enters), np.nan_to_num(np.array([side for side, _ in said])), 0.0)
-    long_, short = _tally(sides == 1.0, trust, p), _tally(sides == -1.0, trust, p)
-    wins = [_wins(one, other, p.quorum) for one, other in ((long_, short), (short, long_))]
-    return Votes(sides, trust, (wins[0].astype(np.int8) - wins[1].astype(np.int8)).astype(np.int8))
+    cast = np.where(heard & (trust >= enters), sides, 0.0)
+    long_, short = _tally(cast == 1.0, trust, p), _tally(cast == -1.0, trust, p)
+    up, down = _wins(long_, short, p.quorum), _wins(short, long_, p.quorum)
+    return Votes(cast, trust, up.astype(np.int8) - down.astype(np.int8))
 
 
 def report(bars: Bars, book: AccountBook | Book, p: Params) -> dict[str, float | str]:  # noqa: ARG001 - same for all

@@ -29,7 +29,11 @@ from omega.domain import timeframe_ns
 ROOT = Path(__file__).resolve().parents[3]
 BARS = 1_500
 COSTS = Costs(taker=0.0006, maker=0.0002, slippage=0.0002)
-PLANS = {"ema-btc": ("strategic", "simulation"), "trend-eth": ("newbie", "all")}
+PLANS = {
+    "ema-btc": ("strategic", "simulation"),
+    "trend-eth": ("newbie", "all"),
+    "council-btc": ("aggressive", "simulation"),
+}
 """Profile and preset by bot."""
 
 pytestmark = pytest.mark.slow
@@ -87,6 +91,25 @@ def test_parity_with_psychology_and_cosmic_factors_is_leg_by_leg(
     assert found.trades >= 5
     assert len(reasons(recorded, "psychology", "leverage") | reasons(recorded, "psychology", "size")) >= 2
     assert len(reasons(recorded, "cosmic", "size")) >= 2
+
+
+@pytest.mark.req("0.15")
+@pytest.mark.parametrize("bot", ["ema-btc", "council-btc"])
+def test_parity_traits_move_at_the_same_bars_by_the_same_figures(bot: str, farm: Replayed) -> None:
+    """Every move that history makes is on record in the farm's decisions, and no other."""
+    recorded = read_recorded(farm.sessions[bot])
+    moves = influences(recorded, farm).moves(stretch_of(recorded, farm.bars[str(recorded.charter["symbol"])]))
+
+    found = [
+        (ts_ns, entry)
+        for ts_ns, made in sorted(recorded.decisions.items())
+        for entry in made.decision.audit
+        if entry.why.startswith("adapts: ")
+    ]
+
+    after = [move for move in moves if move[0] > recorded.first_ns]
+    assert len(after) >= 10
+    assert [move for move in found if move[0] > recorded.first_ns] == after
 
 
 def test_parity_moon_of_another_week_is_found(farm: Replayed, monkeypatch: pytest.MonkeyPatch) -> None:
