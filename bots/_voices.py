@@ -137,12 +137,12 @@ def aggressive(seen: View) -> tuple[F64, F64]:
 
 
 def newbie(seen: View) -> tuple[F64, F64]:
-    """Return (side, confidence): joins a trend stronger than .7 on 1.3 times the volume, three times a day at most."""
+    """Return (side, confidence): joins a trend above .7 on 1.3 times the volume, the first three of a day (UTC)."""
     side, trust = _with_the_crowd(0.5 * seen.straight, 0.35, seen.volume > 1.3)  # noqa: PLR2004 - the docstring
-    wants = (trust >= 0.5) & seen.ready  # noqa: PLR2004 - its vote
-    begins = wants & ~_flag_before(wants)
-    counted = np.cumsum(begins)
-    today: I64 = counted - np.concatenate((np.zeros(min(seen.day, len(counted)), np.int64), counted[: -seen.day]))
+    # Not only where the council is ready: the count of a day must not depend on where the bars begin.
+    wants = trust >= 0.5  # noqa: PLR2004 - its vote
+    begun: I64 = np.cumsum(wants & ~_flag_before(wants), dtype=np.int64)
+    today = begun - np.maximum(_at_midnight(begun, seen.bars.ts), _shifted(begun, seen.day))
     return side, np.where(today <= _A_DAY, trust, 0.0)
 
 
@@ -209,6 +209,20 @@ def _whole(part: F64, n: int) -> F64:
 def _before(values: F64, rows: int) -> F64:
     made = np.full(values.shape[0], np.nan)
     made[rows:] = values[:-rows]
+    return made
+
+
+def _at_midnight(counted: I64, ts: I64) -> I64:
+    """Return what had been counted before the first bar of each bar's day, UTC."""
+    days = ts // _DAY_NS
+    first = np.searchsorted(days, days)
+    made: I64 = np.where(first > 0, counted[np.maximum(first - 1, 0)], 0)
+    return made
+
+
+def _shifted(counted: I64, rows: int) -> I64:
+    made = np.zeros_like(counted)
+    made[rows:] = counted[:-rows]
     return made
 
 

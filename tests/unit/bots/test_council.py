@@ -81,7 +81,7 @@ def test_cosmic_voice_goes_by_weekday_and_hour_of_its_place(hour: int, day: int,
     assert (side[0], round(float(sure[0]), 9)) == (1.0, trust)
 
 
-def test_newbie_votes_three_times_a_day_at_most():
+def test_newbie_takes_the_first_three_of_a_day():
     n = 3 * DAY
     loud = np.zeros(n, np.bool_)
     loud[DAY + 10 :: 8] = True
@@ -93,8 +93,8 @@ def test_newbie_votes_three_times_a_day_at_most():
     _, trust = _voices.newbie(look)
 
     cast = trust >= 0.5
-    assert np.flatnonzero(cast)[:3].tolist() == [DAY + 10, DAY + 18, DAY + 26]
-    assert max(cast[row : row + DAY].sum() for row in range(n - DAY)) == 3
+    assert np.flatnonzero(cast)[:4].tolist() == [DAY + 10, DAY + 18, DAY + 26, 2 * DAY + 2]
+    assert [int(cast[day * DAY : (day + 1) * DAY].sum()) for day in range(3)] == [0, 3, 3]
 
 
 def counted(sides: list[float], trust: list[float], given: Mapping[str, float]) -> int:
@@ -156,6 +156,21 @@ def test_barriers_are_the_mean_of_the_winners_bound_by_the_exit_vote(make_bars: 
         target = min(np.mean([voice.target for voice in winners]), 5.0)
         assert made.stop_distance[row] == pytest.approx(stop / 100 * bars.close[row])
         assert made.targets[0][row] == pytest.approx(target / 100 * bars.close[row])
+
+
+def test_council_of_its_warm_up_alone_votes_as_with_all_of_history():
+    """Also the newbie, who counts over a day: its entries of a day ago must not depend on where the bars begin."""
+    rng = np.random.default_rng(4)
+    drift = np.repeat(rng.normal(0.0, 1.5e-3, 3_000 // 30), 30)
+    close, volume = 100.0 * np.exp(np.cumsum(drift + rng.normal(0.0, 0.001, 3_000))), rng.exponential(1.0, 3_000)
+    bars, p = bars_of(close, volume), Params(day=DAY)
+    whole = votes(bars, p)
+
+    assert (whole.sides[NAMES.index("newbie")] != 0.0).sum() > 20
+    for row in range(need(p), bars.n):
+        part = votes(bars.prefix(row + 1).since(row - need(p)), p)
+        assert part.sides[:, -2:].tobytes() == whole.sides[:, row - 1 : row + 1].tobytes(), row
+        assert part.trust[:, -1].tobytes() == whole.trust[:, row].tobytes(), row
 
 
 def test_council_mirrors_long_and_short():
