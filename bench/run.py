@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "ledger")
+PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "ledger")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -30,6 +30,7 @@ AIMS = {
     "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat over a day",
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
     "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
+    "influences": "a decision and its memory with no, one, all factors, and psychology; off costs what absent costs",
     "ledger": "1,000,000 records through the real sink; rates in records/s, queries in ms at that size",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
@@ -147,6 +148,11 @@ def growth() -> dict[str, Any]:
     return dict(measured())
 
 
+def influences() -> dict[str, Any]:
+    """Run decisions and back-tests with psychology and cosmic factors absent, off and on."""
+    return _script("bench/influences.py")
+
+
 def ledger(events: int) -> dict[str, Any]:
     """Write records through the real sink, ask, prove and rebuild, on SQLite and PostgreSQL."""
     from ledger import run
@@ -192,6 +198,7 @@ def main() -> None:
             "gate": gate,
             "kernel": kernel,
             "growth": growth,
+            "influences": influences,
             "ledger": lambda: ledger(options.events),
             "peers": peers,
         }[part]()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from omega.engine.bars import F64, I8, I64, Bars
 from omega.engine.signals import FLAT, LONG, SHORT
 from omega.errors import CorruptData
+
+_A = TypeVar("_A", F64, I8)
 
 RETRACEMENTS: Final = (0.236, 0.382, 0.5, 0.618, 0.786)
 EXTENSIONS: Final = (1.272, 1.414, 1.618, 2.0, 2.618, 3.618, 4.236)
@@ -122,7 +124,7 @@ def swings(bars: Bars, span: int, threshold: F64, max_age: int) -> Swings:
     )
 
 
-def rolling(pick: Callable[[F64, F64], F64], values: F64, length: int) -> F64:
+def rolling(pick: Callable[[_A, _A], _A], values: _A, length: int) -> _A:
     """Return the running maximum or minimum (`np.maximum`, `np.minimum`) over the last `length` values.
 
     Shapes: (n - length + 1,); row i covers values i .. i + length - 1. Doubling makes it log2(length) passes.

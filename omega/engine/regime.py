@@ -51,16 +51,16 @@ def regimes(bars: Bars) -> I8:
     found = np.zeros(bars.n, np.int8)
     if bars.n < REGIME_BARS:
         return found
-    moves = np.abs(np.diff(bars.close))
-    path, usual = summed(moves, SPAN)[PAST - SPAN :], summed(moves, PAST)
-    net = np.abs(bars.close[PAST:] - bars.close[PAST - SPAN : -SPAN])
-    wild = path * (PAST / SPAN) > _VOLATILE * usual
-    straight, flat = net >= _TRENDING * path, net <= _RANGING * path
-    named = np.select(
-        [wild, straight & (path > 0.0), flat], [Regime.VOLATILE, Regime.TRENDING, Regime.RANGING], Regime.MIXED
-    ).astype(np.float64)
+    close = bars.close
+    every = summed(np.abs(close[1:] - close[:-1]), SPAN)
+    path, usual = every[PAST - SPAN :], every[: -2 * SPAN] + every[2 * SPAN :]
+    usual = usual[:-SPAN] + usual[SPAN:]
+    net = np.abs(close[PAST:] - close[PAST - SPAN : -SPAN])
+    named = (net <= _RANGING * path) * np.int8(Regime.RANGING)
+    named[(net >= _TRENDING * path) & (path > 0.0)] = Regime.TRENDING
+    named[path * (PAST / SPAN) > _VOLATILE * usual] = Regime.VOLATILE
     high, low = rolling(np.maximum, named, CONFIRM), rolling(np.minimum, named, CONFIRM)
-    found[REGIME_BARS - 1 :] = np.where(high == low, high, float(Regime.MIXED))
+    found[REGIME_BARS - 1 :] = high * (high == low)
     return found
 
 
@@ -77,11 +77,12 @@ def summed(values: F64, length: int) -> F64:
     n = values.shape[0] - length + 1
     if n <= 0:
         return values[:0]
-    total, begin, tree, covered = np.zeros(n), 0, values, 1
-    while covered <= length:
+    total: F64 | None = None
+    begin, tree, covered = 0, values, 1
+    while True:
         if length & covered:
-            total = total + tree[begin : begin + n]
-            begin += covered
-        tree = tree[:-covered] + tree[covered:]
-        covered *= 2
-    return total
+            part = tree[begin : begin + n]
+            total, begin = part if total is None else total + part, begin + covered
+        if total is not None and begin == length:
+            return total
+        tree, covered = tree[:-covered] + tree[covered:], 2 * covered
