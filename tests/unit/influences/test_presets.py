@@ -171,3 +171,27 @@ def test_preset_that_is_broken_names_file_and_key(home: Path, text: str, word: s
 
     with pytest.raises(ConfigError, match=f"bad.yaml: .*{re.escape(word)}"):
         load_preset("bad", config_dir=home)
+
+
+@pytest.mark.req("0.15")
+@pytest.mark.parametrize(
+    ("name", "risk", "base", "most", "news"),
+    [
+        ("strategic", (0.4, 0.6), 2.0, 10.0, 0.6),
+        ("aggressive", (0.7, 0.9), 5.0, 20.0, 0.8),
+        ("newbie", (0.3, 0.9), 1.0, 1.5, 1.3),
+        ("newbie_fomo", (0.3, 0.9), 3.0, 15.0, 1.3),
+        ("scalper", (0.5, 0.8), 7.0, 25.0, 0.9),
+        ("yolo", (1.0, 1.0), 10.0, 50.0, 1.5),
+        ("cosmic", (0.4, 0.8), 3.0, 10.0, 1.0),
+    ],
+)
+def test_profile_keeps_the_figures_of_the_domain(
+    name: str, risk: tuple[float, float], base: float, most: float, news: float
+):
+    """Risk tolerance, leverage and what news does; the cautious newbie has the leverage of its row of the profiles."""
+    profile = load_profile(name, config_dir=CONFIG)
+
+    assert profile is not None
+    assert risk[0] <= profile.risk <= risk[1]
+    assert (profile.base_leverage, profile.most_leverage, profile.news_factor) == (base, most, news)
