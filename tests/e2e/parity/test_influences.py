@@ -140,7 +140,7 @@ def test_replay_of_a_session_with_psychology_and_cosmic_factors_makes_every_byte
         env={**os.environ, "OMEGA_CONFIG_DIR": str(ROOT / "config"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     outcome: dict[str, Any] = json.loads(done.stdout)
