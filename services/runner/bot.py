@@ -26,8 +26,8 @@ from omega.domain import (
     timeframe_ns,
 )
 from omega.engine import AccountBook, BarWindow, Book, decide
-from omega.engine.adaptation import trait_moves
-from omega.engine.profile import Mind
+from omega.engine.adaptation import Adaptation, trait_moves
+from omega.engine.profile import Mind, Profile
 from omega.engine.regime import Regime, regime_now
 from omega.engine.stages import PsychologyStage
 from omega.errors import ConfigError, CorruptData, InvariantBroken
@@ -91,6 +91,7 @@ class Bot:
         self.account = AccountBook(balance=0.0)
         self.regime = Regime.MIXED
         self._noted = Regime.MIXED
+        self._trader: tuple[Profile | None, tuple[Adaptation, ...]] = (None, ())
         self._hours = Hours()
         self.last: Decision | None = None
         self._newest: Bar | None = None
@@ -177,6 +178,8 @@ class Bot:
 
     def _take_charter(self, charter: Charter) -> None:
         self.params: object = parse_params(self.strategy.params, dict(charter.params))
+        if (charter.profile, charter.adapts) != self._trader:
+            self._trader, self._noted = (charter.profile, charter.adapts), Regime.MIXED
         self.charter = charter
         self.seat = charter.seat
         self._bar_ns = timeframe_ns(charter.timeframe)

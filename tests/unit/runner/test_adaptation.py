@@ -108,6 +108,26 @@ def test_new_process_moves_from_the_profiles_own_values(played: tuple[Market, Pa
     assert all(entry.before == getattr(profile, entry.field) for _, entry in moves)
 
 
+def test_other_trader_in_the_same_market_moves_from_its_own_values() -> None:
+    """One adapting trader follows another in a storm: the next decision records what the new one's traits do."""
+    cut = int(np.flatnonzero(regimes(columns(ROWS)) == Regime.VOLATILE)[-1])
+    bot = Bot(charter(), BTC)
+    Market(bot).play(bitcoin(cut + 1), warmup=cut)
+
+    bot.take(Changed(charter("scalper")))
+    made = bot.take(Again(entries=False)).made
+    bot.take(Changed(replace(charter("scalper"), risk=0.005)))
+    later = bot.take(Again(entries=False)).made
+
+    profile = bot.charter.profile
+    assert made is not None
+    assert later is not None
+    moves = [entry for entry in made.decision.audit if entry.why.startswith("adapts")]
+    assert {entry.field for entry in moves} == {"discipline", "stress"}
+    assert all(entry.before == getattr(profile, entry.field) for entry in moves)
+    assert not [entry for entry in later.decision.audit if entry.why.startswith("adapts")]
+
+
 def test_other_trader_begins_with_its_own_traits(played: tuple[Market, Path]) -> None:
     """Switching psychology off and on again between two bars leaves no trait of the one before behind."""
     market, _ = played
