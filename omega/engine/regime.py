@@ -35,6 +35,8 @@ REGIME_BARS: Final = PAST + CONFIRM
 _TRENDING: Final = 0.2
 _RANGING: Final = 0.1
 _VOLATILE: Final = 1.4
+_BLOCK: Final = 16_384
+"""Rows named at a time: what is added up stays in the processor's own memory."""
 
 
 def regimes(bars: Bars) -> I8:
@@ -48,10 +50,15 @@ def regimes(bars: Bars) -> I8:
         many.
     Source: the efficiency ratio of Kaufman's Smarter Trading (1995); thresholds are the farm's own.
     """
-    found = np.zeros(bars.n, np.int8)
-    if bars.n < REGIME_BARS:
-        return found
-    close = bars.close
+    found, lead = np.zeros(bars.n, np.int8), REGIME_BARS - 1
+    for begin in range(lead, bars.n, _BLOCK):
+        end = min(begin + _BLOCK, bars.n)
+        found[begin:end] = _named(bars.close[begin - lead : end])
+    return found
+
+
+def _named(close: F64) -> I8:
+    """Name the regime of every row that has enough of them before it: (n - REGIME_BARS + 1,)."""
     every = summed(np.abs(close[1:] - close[:-1]), SPAN)
     path, usual = every[PAST - SPAN :], every[: -2 * SPAN] + every[2 * SPAN :]
     usual = usual[:-SPAN] + usual[SPAN:]
@@ -60,8 +67,8 @@ def regimes(bars: Bars) -> I8:
     named[(net >= _TRENDING * path) & (path > 0.0)] = Regime.TRENDING
     named[path * (PAST / SPAN) > _VOLATILE * usual] = Regime.VOLATILE
     high, low = rolling(np.maximum, named, CONFIRM), rolling(np.minimum, named, CONFIRM)
-    found[REGIME_BARS - 1 :] = high * (high == low)
-    return found
+    made: I8 = high * (high == low)
+    return made
 
 
 def regime_now(bars: Bars) -> Regime:
