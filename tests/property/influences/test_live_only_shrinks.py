@@ -15,7 +15,7 @@ from omega.engine.profile import Profile
 from omega.engine.psychology import Emotion, react, temper
 from omega.engine.stages import CosmicStage, PsychologyStage
 
-CASES = 5_000
+CASES = 500
 unit = st.floats(0.0, 1.0)
 profiles = st.builds(
     Profile, seed=st.integers(0, 10**6), strength=unit, discipline=unit, fear_skip=unit, entry_threshold=unit,
