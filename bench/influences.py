@@ -2,6 +2,7 @@
 
 Every arm runs in a process of its own; arms of time take turns, several rounds, so that other work on the machine falls
 on all of them. `bench/influences.py --json`. It prints figures and ratios, and judges nothing.
+Memory is the whole process's, the reader of the recorded candles included: look at the difference to `absent`.
 """
 
 from __future__ import annotations
