@@ -49,9 +49,8 @@ def test_kernel_function_source_stays_within_the_dialect(function: Callable[...,
 @pytest.mark.parametrize("function", KERNEL, ids=lambda f: f.__name__)
 def test_kernel_function_calls_only_functions_recorded_before_it(function: Callable[..., object]):
     order = [f.__name__ for f in KERNEL]
-    called = {
-        n.id for n in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))) if isinstance(n, ast.Name)
-    }
+    nodes = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
 
     assert all(order.index(name) < order.index(function.__name__) for name in called & NAMES)
 
