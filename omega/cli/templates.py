@@ -120,8 +120,8 @@ from datetime import UTC, datetime
 
 from omega.domain import SECOND_NS, Reading
 from omega.plugins import factor
-from services.cosmic.readings import calculated
-from services.cosmic.table import SkyTable
+from omega.cosmic.readings import calculated
+from omega.cosmic.table import SkyTable
 
 DAYS = 366
 
@@ -143,7 +143,7 @@ FACTOR_TEST = '''"""The factor `{name}`: bounded and a function of the instant a
 
 from omega.domain import from_iso
 from omega.plugins import factors
-from services.cosmic.sky import Sky
+from omega.cosmic.sky import Sky
 
 
 def test_{name}_any_instant_is_bounded_and_repeatable() -> None:
