@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from omega import plugins
-from omega.backtest.feeds import Feed, feeds_in, hear_recorded
+from omega.backtest.feeds import hear_recorded
+from omega.cli.cosmic_show import show, show_explained, show_rows
+from omega.cli.cosmic_study import EXAMPLE, Json, Recorded, place_of, recorded_feeds, study
 from omega.cli.telling import with_bus
 from omega.config import Settings
 from omega.config.loader import load
 from omega.cosmic import almanac
 from omega.cosmic.evidence import UNPROVEN, evidence_of
-from omega.cosmic.readings import Heard, Place, read_factors
+from omega.cosmic.readings import Heard, read_factors
 from omega.cosmic.schumann import model_hz
 from omega.cosmic.sky import FIRST_NS, LAST_NS, Sky
 from omega.cosmic.table import ORBS, Body, aspects_of
@@ -28,18 +29,17 @@ from omega.errors import ConfigError
 from omega.params import nearest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 When = Annotated[str, typer.Argument(help="An instant, ISO 8601 in UTC, as in 2025-07-18T04:45:00Z.")]
 MaybeWhen = Annotated[str, typer.Argument(help="An instant, ISO 8601 in UTC; empty = now.")]
 From = Annotated[str, typer.Option("--from", help="First instant, ISO 8601 in UTC; empty = now.")]
 To = Annotated[str, typer.Option("--to", help="End, not part of the span; empty = a year after the first instant.")]
-Recorded = Annotated[str, typer.Option("--feeds", help="Folder of recorded feeds that fetched factors read.")]
 _DAY_NS: Final = 86_400 * SECOND_NS
 _YEAR_NS: Final = 365 * _DAY_NS
 _ASK_NS: Final = 10 * SECOND_NS
 _AHEAD_H: Final = 24 * 120
 """Until the next station of Mercury, whenever it is asked."""
 _LONG_NS: Final = 5 * _YEAR_NS
+app.command(epilog=EXAMPLE)(study)
 
 
 @app.command(epilog="**Example** `omega cosmic now` · `omega cosmic now --farm --json`")
@@ -50,7 +50,7 @@ def now(
 ) -> None:
     """Show every factor's reading, the moon, Mercury and the longitudes at this instant."""
     if farm:
-        _show(_of_farm(), as_json=as_json)
+        show(_of_farm(), as_json=as_json)
     else:
         _at(time.time_ns(), feeds, as_json=as_json)
 
@@ -74,7 +74,7 @@ def stations(
     with _sky() as sky:
         found = _watched(almanac.stations(sky, chosen, start_ns, end_ns), start_ns, end_ns)
     rows = [{"time": iso(at_ns), "body": chosen.value, "kind": kind} for at_ns, kind in found]
-    _rows(rows, f"{chosen.value} from {iso(start_ns)} to {iso(end_ns)}", as_json=as_json)
+    show_rows(rows, f"{chosen.value} from {iso(start_ns)} to {iso(end_ns)}", as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega cosmic phases --from 2025-01-01 --to 2025-02-01 --json`")
@@ -84,7 +84,7 @@ def phases(start: From = "", end: To = "", as_json: Json = False) -> None:
     with _sky() as sky:
         found = _watched(almanac.moon_phases(sky, start_ns, end_ns), start_ns, end_ns)
     rows = [{"time": iso(at_ns), "phase": phase.value} for at_ns, phase in found]
-    _rows(rows, f"moon from {iso(start_ns)} to {iso(end_ns)}", as_json=as_json)
+    show_rows(rows, f"moon from {iso(start_ns)} to {iso(end_ns)}", as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega cosmic aspects 2025-06-15T14:36:00Z --orb square=1 --json`")
@@ -102,7 +102,7 @@ def aspects(
         {"a": one.a.value, "b": one.b.value, "aspect": one.name, "separation": one.separation, "off": one.off}
         for one in found
     ]
-    _rows(rows, f"aspects at {iso(at_ns)}, degrees", as_json=as_json)
+    show_rows(rows, f"aspects at {iso(at_ns)}, degrees", as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega cosmic forecast --days 14 --json`")
@@ -117,7 +117,7 @@ def forecast(
     with _sky() as sky:
         events = list(_coming(sky, start_ns, end_ns))
     rows = [{"time": iso(at_ns), "event": event, "what": what} for at_ns, event, what in sorted(events)]
-    _rows(rows, f"the sky from {iso(start_ns)} for {days} days", as_json=as_json)
+    show_rows(rows, f"the sky from {iso(start_ns)} for {days} days", as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega cosmic factors --json`")
@@ -134,7 +134,7 @@ def factors(as_json: Json = False) -> None:
         print(json.dumps(rows, indent=2))
         return
     shown = ("name", "kind", "unit", "lowest", "highest", "source", "evidence", "enabled", "weight")
-    _table("cosmic factors", [{name: row[name] for name in shown} for row in rows])
+    show_rows([{name: row[name] for name in shown} for row in rows], "cosmic factors", as_json=False)
 
 
 @app.command(epilog="**Example** `omega cosmic explain moon_phase --at 2025-06-11 --json`")
@@ -151,7 +151,7 @@ def explain(
     if factor not in known:
         raise ConfigError(f"there is no factor {factor!r}{nearest(factor, known)}; known are {', '.join(known)}")
     at_ns = _instant(when) if when else time.time_ns()
-    place = _place(load().settings)
+    place = place_of(load().settings)
     with _sky() as sky:
         reading = read_factors(at_ns, sky.table(at_ns), place, _hearing(feeds, at_ns))[factor]
     stands = evidence_of(factor)
@@ -165,7 +165,7 @@ def explain(
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    _show_explained(found)
+    show_explained(found)
 
 
 def _at(at_ns: int, folder: str, *, as_json: bool) -> None:
@@ -173,7 +173,7 @@ def _at(at_ns: int, folder: str, *, as_json: bool) -> None:
     plugins.factors.discover()
     with _sky() as sky:
         table = sky.table(at_ns)
-        readings = read_factors(at_ns, table, _place(settings), _hearing(folder, at_ns))
+        readings = read_factors(at_ns, table, place_of(settings), _hearing(folder, at_ns))
         found = {
             "time": iso(at_ns),
             "evidence": UNPROVEN,
@@ -182,7 +182,7 @@ def _at(at_ns: int, folder: str, *, as_json: bool) -> None:
             "moon": table.moon(at_ns),
             "mercury": table.mercury(at_ns),
         }
-    _show(found, as_json=as_json)
+    show(found, as_json=as_json)
 
 
 def _of_farm() -> dict[str, Any]:
@@ -205,11 +205,7 @@ def _of_farm() -> dict[str, Any]:
 
 
 def _hearing(folder: str, at_ns: int) -> Any:
-    recorded: Mapping[str, Feed] = {}
-    if folder:
-        recorded = {feed.factor: feed for feed in feeds_in(Path(folder))}
-        if not recorded:
-            raise ConfigError(f"{folder} holds no recorded feed; give a folder with fear-greed-1d.csv or kp-ap-3h.csv")
+    recorded = recorded_feeds(folder)
 
     def hear(name: str) -> Heard | None:
         if name == "schumann":
@@ -276,10 +272,6 @@ def _orb(text: str) -> tuple[str, float]:
     return name, width
 
 
-def _place(settings: Settings) -> Place:
-    return Place(settings.cosmic.place.latitude, settings.cosmic.place.longitude)
-
-
 def _plain(reading: Reading, at_ns: int) -> dict[str, Any]:
     row = asdict(reading)
     row["as_of"] = iso(row.pop("as_of_ns"))
@@ -315,57 +307,3 @@ def _watched(events: Iterable[tuple[int, Any]], start_ns: int, end_ns: int) -> l
             found.append(event)
             progress.update(task, completed=event[0] - start_ns)
     return found
-
-
-def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    shown = ("value", "raw", "unit", "label", "state", "confidence", "age_s", "source")
-    rows = [{"factor": name} | {key: one[key] for key in shown} for name, one in sorted(found["factors"].items())]
-    _table(f"cosmic factors at {found['time']} ({found['evidence']})", rows)
-    _table("ecliptic longitude of date, degrees", [found["longitudes"]])
-    moon, mercury = found["moon"], found["mercury"]
-    print(
-        f"moon: {moon['phase']}, {moon['illuminated']:.1%} lit, {moon['age_days']:.1f} days old; "
-        f"next {moon.get('next_phase', '?')} at {moon.get('next_at', '?')}"
-    )
-    way = "retrograde" if mercury["retrograde"] else "direct"
-    print(f"mercury: {way}, {mercury['degrees_a_day']:+.3f} degrees a day, turns at {mercury.get('turns_at', '?')}")
-
-
-def _show_explained(found: Mapping[str, Any]) -> None:
-    print(f"{found['name']} ({found['evidence']}): {found['doc']}")
-    print(f"registered sign: {found['registered_sign']}")
-    if found["measured"]:
-        print(f"measured: {found['measured']}")
-    reading = found["reading"]
-    print(
-        f"now: {reading['label']} ({reading['raw']:g} {reading['unit']}), {reading['state']} from {reading['source']}"
-    )
-    if found["states"]:
-        _table("influence at full weight by state", found["states"])
-    _table("influences of the reading at full weight", [found["influences"]])
-    _table("what it would multiply", found["targets"])
-    print(f"to try it in history: omega backtest ... --cosmic only_{found['name']}")
-
-
-def _rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows, indent=2))
-    elif rows:
-        _table(title, rows)
-    else:
-        print(f"nothing: {title}")
-
-
-def _table(title: str, rows: list[Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(str(name))
-    for row in rows:
-        table.add_row(*[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()])
-    Console().print(table)
