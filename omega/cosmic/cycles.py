@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from omega.cosmic.golden import DRAWS, SIGNIFICANT, finite
+from omega.cosmic.golden import DRAWS, Tested, finite
 from omega.engine.bars import F64, I64
 from omega.errors import CorruptData
 
@@ -28,7 +28,7 @@ _BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Resonance:
+class Resonance(Tested):
     """Spectral power at chosen periods.
 
     Attributes:
@@ -40,16 +40,6 @@ class Resonance:
     powers: tuple[tuple[float, float], ...]
     p_values: tuple[float, ...]
     p_value: float
-
-    @property
-    def significant(self) -> bool:
-        """Tell whether chance is an unlikely explanation."""
-        return self.p_value <= SIGNIFICANT
-
-    @property
-    def verdict(self) -> str:
-        """The finding in words."""
-        return "significant" if self.significant else "not significant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Cycle:
 
 
 @dataclass(frozen=True, slots=True)
-class Cycles:
+class Cycles(Tested):
     """The dominant periods, the strongest first, and Fibonacci time zones.
 
     Attributes:
@@ -82,19 +72,9 @@ class Cycles:
     p_value: float
 
     @property
-    def significant(self) -> bool:
-        """Tell whether chance is an unlikely explanation of the strongest one."""
-        return self.p_value <= SIGNIFICANT
-
-    @property
     def confidence(self) -> float:
         """How much the strongest cycle may be believed, in [0, 1]."""
         return 1.0 - self.p_value if self.significant else 0.0
-
-    @property
-    def verdict(self) -> str:
-        """The finding in words."""
-        return "significant" if self.significant else "not significant"
 
 
 def resonance_at(

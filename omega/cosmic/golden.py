@@ -51,8 +51,25 @@ def harmony_of(values: Sequence[float]) -> float:
     return sum(golden(a, b) for a, b in pairs) / len(pairs) if pairs else _FEW
 
 
+class Tested:
+    """A finding that carries its p-value; "not significant" is an answer."""
+
+    __slots__ = ()
+    p_value: float
+
+    @property
+    def significant(self) -> bool:
+        """Tell whether chance is an unlikely explanation."""
+        return self.p_value <= SIGNIFICANT
+
+    @property
+    def verdict(self) -> str:
+        """The finding in words."""
+        return "significant" if self.significant else "not significant"
+
+
 @dataclass(frozen=True, slots=True)
-class GoldenRatio:
+class GoldenRatio(Tested):
     """How often the legs of a series stand in the golden ratio, and whether that is more than chance.
 
     Attributes:
@@ -66,16 +83,6 @@ class GoldenRatio:
     expected: float
     ratios: int
     p_value: float
-
-    @property
-    def significant(self) -> bool:
-        """Tell whether chance is an unlikely explanation."""
-        return self.p_value <= SIGNIFICANT
-
-    @property
-    def verdict(self) -> str:
-        """The finding in words."""
-        return "significant" if self.significant else "not significant"
 
 
 def golden_legs(series: Sequence[float], *, tolerance: float = 0.05, draws: int = DRAWS, seed: int = 7) -> GoldenRatio:
