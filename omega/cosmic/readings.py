@@ -62,8 +62,10 @@ def calculated(factor: str, at_ns: int, *, value: float, raw: float, label: str)
 
     Units: value in [-1, 1]; raw in the factor's unit.
     """
-    source = plugins.factors.get(factor).source
-    return _reading(factor, value, label, Heard(raw, at_ns, source, FeedState.CALCULATED))
+    entry = plugins.factors.get(factor)
+    return Reading(
+        factor, _bounded(value), raw, entry.unit, label, entry.source, at_ns, entry.ttl_s, 1.0, FeedState.CALCULATED
+    )
 
 
 def fetched(
@@ -78,22 +80,23 @@ def fetched(
         value: the raw quantity on the scale from -1 to 1.
         label: the raw quantity in a word.
     """
-    if heard is None:
-        return _reading(factor, 0.0, UNKNOWN, Heard(0.0, at_ns, NO_SOURCE, FeedState.STALE, 0.0))
-    return _reading(factor, value(heard.raw), label(heard.raw), heard)
-
-
-def _reading(factor: str, value: float, label: str, heard: Heard) -> Reading:
     entry = plugins.factors.get(factor)
+    if heard is None:
+        return Reading(factor, 0.0, 0.0, entry.unit, UNKNOWN, NO_SOURCE, at_ns, entry.ttl_s, 0.0, FeedState.STALE)
+    raw = heard.raw
     return Reading(
-        factor=factor,
-        value=max(-1.0, min(1.0, value)),
-        raw=heard.raw,
-        unit=entry.unit,
-        label=label,
-        source=heard.source,
-        as_of_ns=heard.as_of_ns,
-        ttl_s=entry.ttl_s,
-        confidence=heard.confidence,
-        state=heard.state,
+        factor,
+        _bounded(value(raw)),
+        raw,
+        entry.unit,
+        label(raw),
+        heard.source,
+        heard.as_of_ns,
+        entry.ttl_s,
+        heard.confidence,
+        heard.state,
     )
+
+
+def _bounded(value: float) -> float:
+    return -1.0 if value < -1.0 else min(value, 1.0)

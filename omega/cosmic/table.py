@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -238,24 +237,39 @@ def aspects_of(positions: Mapping[Body, float], orbs: Mapping[str, float] = ORBS
     return tuple(sorted(found, key=lambda aspect: aspect.off))
 
 
+def _windows(orbs: Mapping[str, float]) -> list[tuple[float, float, float, float, float]]:
+    """Return (lowest, highest, exact angle, orb, tone) of every aspect with an orb, by rising lowest angle."""
+    return sorted(
+        (ASPECTS[name] - orb, ASPECTS[name] + orb, ASPECTS[name], orb, _TONE[name])
+        for name, orb in orbs.items()
+        if orb > 0.0
+    )
+
+
+_WINDOWS: Final = _windows(ORBS)
+
+
 def aspect_balance(positions: Mapping[Body, float], orbs: Mapping[str, float] = ORBS) -> float:
     """Return how far harmonious aspects outweigh tense ones, in [-1, 1]; 0.0 without an aspect.
 
     Trine and sextile count for, square and opposition against, a conjunction neither way; each by its exactness, 1 at
     the exact angle and 0 at the end of its orb. What counts for which side is the lore's own claim, nothing more.
     """
-    windows = [
-        (ASPECTS[name] - orb, ASPECTS[name] + orb, ASPECTS[name], orb, _TONE[name]) for name, orb in orbs.items()
-    ]
+    windows = _WINDOWS if orbs is ORBS else _windows(orbs)
+    places = list(positions.values())
     total = balance = 0.0
-    for one, other in combinations(positions.values(), 2):
-        apart = one - other if one > other else other - one
-        apart = _CIRCLE - apart if apart > _HALF else apart
-        for low, high, angle, orb, tone in windows:
-            if low <= apart <= high:
-                weight = 1.0 - abs(apart - angle) / orb if orb > 0.0 else 1.0
-                total += weight
-                balance += weight * tone
+    for index, one in enumerate(places):
+        for other in places[index + 1 :]:
+            apart = one - other if one > other else other - one
+            if apart > _HALF:
+                apart = _CIRCLE - apart
+            for low, high, angle, orb, tone in windows:
+                if apart < low:
+                    break
+                if apart <= high:
+                    weight = 1.0 - (apart - angle if apart > angle else angle - apart) / orb
+                    total += weight
+                    balance += weight * tone
     return balance / total if total > 0.0 else 0.0
 
 
