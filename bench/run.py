@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "ledger")
+PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "ledger", "cosmic")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -32,6 +32,7 @@ AIMS = {
     "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
     "influences": "a decision and its memory with no, one, all factors, and psychology; off costs what absent costs",
     "ledger": "1,000,000 records through the real sink; rates in records/s, queries in ms at that size",
+    "cosmic": "aim: a year of hourly readings of all factors <= 2 s; a live reading of all of them <= 1 ms",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
@@ -124,6 +125,11 @@ def gate() -> dict[str, Any]:
     return _script("bench/gate.py")
 
 
+def cosmic() -> dict[str, Any]:
+    """Read every cosmic factor over a year, and now."""
+    return _script("bench/cosmic.py")
+
+
 def _script(path: str) -> dict[str, Any]:
     command = [sys.executable, path, "--json"]
     done = subprocess.run(
@@ -199,6 +205,7 @@ def main() -> None:
             "kernel": kernel,
             "growth": growth,
             "influences": influences,
+            "cosmic": cosmic,
             "ledger": lambda: ledger(options.events),
             "peers": peers,
         }[part]()

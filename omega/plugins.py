@@ -46,6 +46,7 @@ T = TypeVar("T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 _C = TypeVar("_C", bound=type)
 
+FactorKind = Literal["calculated", "local", "fetched"]
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_ -]*")
 
 
@@ -181,15 +182,25 @@ class PersonaEntry:
 
 @dataclass(frozen=True, slots=True)
 class FactorEntry:
-    """A registered cosmic factor: one pure function, where its numbers come from and how long they hold."""
+    """A registered cosmic factor: one pure function, where its numbers come from and how long they hold.
+
+    Attributes:
+        kind: what the function is given beside the instant: the sky's table (calculated), the observer's place (local)
+            or what its feed has heard (fetched).
+        unit: of the raw quantity.
+        span: lowest and highest raw quantity.
+        feed: name of the feed of a fetched factor.
+    """
 
     name: str
     function: Callable[..., Any]
-    kind: Literal["calculated", "fetched"]
+    kind: FactorKind
     ttl_s: int
     source: str
     unit: str
     doc: str
+    span: tuple[float, float] = (-1.0, 1.0)
+    feed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +278,26 @@ def persona(
 
 
 def factor(
-    name: str, *, kind: Literal["calculated", "fetched"], ttl_s: int, source: str, unit: str
+    name: str,
+    *,
+    kind: FactorKind,
+    ttl_s: int,
+    source: str,
+    unit: str,
+    span: tuple[float, float] = (-1.0, 1.0),
+    feed: str = "",
 ) -> Callable[[_F], _F]:
-    """Register a cosmic factor: one pure function that returns a reading."""
+    """Register a cosmic factor: one pure function that returns a reading.
+
+    Raises:
+        ConfigError: the name is taken, or a fetched factor names no feed.
+    """
     where = _caller()
+    if (kind == "fetched") is not bool(feed):
+        raise ConfigError(f"{name!r} at {where}: a fetched factor names its feed with feed=..., and no other kind does")
 
     def add(function: _F) -> _F:
-        entry = FactorEntry(name, function, kind, ttl_s, source, unit, _doc(function))
+        entry = FactorEntry(name, function, kind, ttl_s, source, unit, _doc(function), span, feed)
         factors.register(name, entry, where=where)
         return function
 

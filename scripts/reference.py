@@ -69,10 +69,12 @@ def bots_page() -> str:
     lines += [
         "## Cosmic factors (unproven, off by default)",
         "",
-        "| factor | unit | source | meaning |",
-        "|---|---|---|---|",
+        "| factor | kind | unit | range | source | meaning |",
+        "|---|---|---|---|---|---|",
     ]
-    lines += [f"| `{f.name}` | {f.unit} | {f.source} | {f.doc} |" for f in factors]
+    lines += [
+        f"| `{f.name}` | {f.kind} | {f.unit} | {f.span[0]:g} to {f.span[1]:g} | {f.source} | {f.doc} |" for f in factors
+    ]
     lines += ["", "## Personas", "", "| persona | tone |", "|---|---|"]
     lines += [f"| `{p.name}` | {p.tone} |" for p in personas]
     lines += ["", "## Venues", "", "See [venues](venues.md)."]

@@ -6,6 +6,7 @@ Called by `load_influences`; a value outlives its time to live by nothing, a gap
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from omega.engine.bars import F64, I64
+from omega.cosmic.readings import Heard
+from omega.domain import FeedState
+from omega.engine.bars import F64, I64, Flags
 from omega.errors import ConfigError, CorruptData
 
 _HOUR_NS: Final = 3_600_000_000_000
@@ -46,11 +49,19 @@ class Feed:
 
         Shapes: (m,) in and out.
         """
+        row, fresh = self._rows(instants)
+        return np.where(fresh, self.value[row], np.nan)
+
+    def known_at(self, at_ns: int) -> tuple[int, float] | None:
+        """Return (stamp in ns, value) known at an instant, None where none is known or the last one is too old."""
+        row, fresh = self._rows(np.array([at_ns], dtype=np.int64))
+        return (int(self.ts[row[0]]), float(self.value[row[0]])) if fresh[0] else None
+
+    def _rows(self, instants: I64) -> tuple[I64, Flags]:
         known = self.ts + self.lag_ns
         row = np.searchsorted(known, instants, side="right") - 1
         inside = np.maximum(row, 0)
-        fresh = (row >= 0) & (instants < known[inside] + self.ttl_ns)
-        return np.where(fresh, self.value[inside], np.nan)
+        return inside, (row >= 0) & (instants < known[inside] + self.ttl_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,8 @@ KINDS: Final = {
     "kp-ap-3h.csv": FeedKind("geomagnetic_activity", "kp", 6 * _HOUR_NS, 3 * _HOUR_NS, 0.0, 9.0),
 }
 """The files that `read_feed` knows by name."""
+_ANSWERS: Final = {"kp": "geomagnetic_activity", "sentiment": "global_sentiment"}
+"""Which factor's recorded series answers for a feed of the cosmic service."""
 
 
 def read_feed(path: Path, *, extra_lag_ns: int = 0) -> Feed:
@@ -103,6 +116,13 @@ def read_feed(path: Path, *, extra_lag_ns: int = 0) -> Feed:
         kind.lag_ns + extra_lag_ns,
         kind.ttl_ns,
     )
+
+
+def hear_recorded(feeds: Mapping[str, Feed], name: str, at_ns: int) -> Heard | None:
+    """Return what recorded feeds (by factor) say for a feed of the cosmic service at an instant, None for nothing."""
+    feed = feeds.get(_ANSWERS.get(name, ""))
+    known = None if feed is None else feed.known_at(at_ns)
+    return None if known is None else Heard(known[1], known[0], f"recorded {name}", FeedState.LIVE)
 
 
 def feeds_in(directory: Path) -> tuple[Feed, ...]:

@@ -25,6 +25,7 @@ from omega.engine.bars import F64, I8, I64, Bars
 from omega.engine.conditions import BY_TIME, MOON, share_of, summed, time_conditions, time_shares
 from omega.engine.influence import Reach, moon_sector
 from omega.engine.profile import NEUTRAL, NEUTRAL_MIND, Mind, Profile, Traits
+from omega.engine.ramps import ramped
 from omega.engine.regime import Regime, regimes
 from omega.errors import ConfigError
 
@@ -76,7 +77,7 @@ class Influences:
         adapts: how the profile's traits follow the regime of the market.
         live: apply live mode's clamps, under which risk only shrinks.
         names: what was asked for, for the result's settings.
-        without_history: weighted factors whose past nobody knows; they count as neutral.
+        without_history: weighted factors whose past nobody knows, or that no file registers; they count as neutral.
     """
 
     profile: Profile | None = None
@@ -170,6 +171,8 @@ def load_influences(
     chosen = (
         preset if isinstance(preset, Preset) else load_preset(preset, config_dir=config_dir, live=live, known=known)
     )
+    gone = tuple([name for name, _ in chosen.weights if name not in plugins.factors]) if chosen else ()
+    chosen = chosen.without(gone) if chosen else None
     series, missing = _series(chosen, ts, timeframe_ns, readings or sky_history(), tuple(feeds))
     weights = dict(chosen.weights) if chosen else {}
     return Influences(
@@ -179,7 +182,7 @@ def load_influences(
         live=live or (chosen is not None and chosen.application.live),
         seed=seed,
         names={"psychology": _name(profile), "cosmic": _name(preset), "weights": weights, "shift": shift, "seed": seed},
-        without_history=missing,
+        without_history=(*missing, *gone),
     )
 
 
@@ -218,25 +221,30 @@ def _columns(
     quantities = {name: column.tolist() for name, column in found.items() if column is not None}
     moon = quantities.pop(MOON, None)
     sectors = [-1] * rows if moon is None else [-1 if isnan(angle) else moon_sector(angle) for angle in moon]
-    shares = _shares(quantities, weights, rows)
-    times = _times(preset, weights, hours)
-    weight = weights.get(MOON, 0.0)
-    combined = [summed(sectors[row], weight, shares[row], times[row])[:3] for row in range(rows)]
+    ramps = dict(preset.ramps)
+    weights_at = [ramped(weights, ramps, at_ns) for at_ns in hours.tolist()] if ramps else [weights] * rows
+    shares = _shares(quantities, weights_at)
+    times = _times(preset, weights_at, hours)
+    moons = [now.get(MOON, 0.0) for now in weights_at]
+    combined = [summed(sectors[row], moons[row], shares[row], times[row])[:3] for row in range(rows)]
     risk, confidence, emotion = (np.ascontiguousarray(column) for column in np.array(combined).T)
     return (risk, confidence, emotion), missing
 
 
-def _shares(quantities: Mapping[str, list[float]], weights: Mapping[str, float], rows: int) -> list[dict[str, float]]:
-    shares: list[dict[str, float]] = [{} for _ in range(rows)]
+def _shares(quantities: Mapping[str, list[float]], weights_at: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    shares: list[dict[str, float]] = [{} for _ in weights_at]
     for name, column in quantities.items():
-        for share, quantity in zip(shares, column, strict=True):
-            if not isnan(quantity):
+        for share, quantity, weights in zip(shares, column, weights_at, strict=True):
+            if not isnan(quantity) and name in weights:
                 share[name] = share_of(name, quantity) * weights[name]
     return shares
 
 
-def _times(preset: Preset, weights: Mapping[str, float], hours: I64) -> list[tuple[float, float, float, float, float]]:
-    if not any(name in weights for name in BY_TIME):
+def _times(
+    preset: Preset, weights_at: Sequence[Mapping[str, float]], hours: I64
+) -> list[tuple[float, float, float, float, float]]:
+    if not any(name in BY_TIME for name, _ in preset.weights):
         return [(0.0, 0.0, 0.0, 0.0, 0.0)] * len(hours)
     place = (preset.latitude, preset.longitude)
-    return [time_shares(weights, time_conditions(at_ns, *place)) for at_ns in hours.tolist()]
+    instants = zip(weights_at, hours.tolist(), strict=True)
+    return [time_shares(weights, time_conditions(at_ns, *place)) for weights, at_ns in instants]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from omega.engine.adaptation import Adaptation, parse_adaptations
 from omega.engine.conditions import BY_TIME, MOON, TABLES
-from omega.engine.cosmic import Application, factor_weights
+from omega.engine.cosmic import Application, factor_ramps, factor_weights
 from omega.engine.profile import Profile
+from omega.engine.ramps import Ramp
 from omega.errors import ConfigError
 from omega.params import nearest, parse_params
 
@@ -31,13 +32,26 @@ _PLACE: Final = {"latitude": (40.0, 90.0), "longitude": (-74.0, 180.0)}
 class Preset:
     """A set of weighted cosmic factors, where they may act, and the place whose hours count.
 
-    Units: weights in (0, 1]; the place in degrees, north and east positive.
+    Units: weights in (0, 1]; the place in degrees, north and east positive; ramps in ns UTC.
     """
 
     weights: tuple[tuple[str, float], ...] = ()
     application: Application = field(default_factory=lambda: Application(live=False))
     latitude: float = 40.0
     longitude: float = -74.0
+    ramps: tuple[tuple[str, Ramp], ...] = ()
+
+    def without(self, names: Iterable[str]) -> Preset | None:
+        """Return the preset without some factors, itself where it has none of them, None where nothing is left."""
+        gone = set(names).intersection(dict(self.weights))
+        if not gone:
+            return self
+        weights = tuple([pair for pair in self.weights if pair[0] not in gone])
+        return (
+            replace(self, weights=weights, ramps=tuple([one for one in self.ramps if one[0] not in gone]))
+            if weights
+            else None
+        )
 
 
 def load_profile(name: str, *, config_dir: Path | None = None) -> Profile | None:
@@ -128,7 +142,8 @@ def _preset(config: Mapping[str, Any], factors: set[str], *, live: bool) -> Pres
     latitude, longitude = (_degrees(config.get("place", {}), key) for key in _PLACE)
     if not weights or not application.enabled:
         return None
-    return Preset(tuple(sorted(weights.items())), application, latitude, longitude)
+    ramps = tuple(sorted((name, ramp) for name, ramp in factor_ramps(chosen).items() if name in weights))
+    return Preset(tuple(sorted(weights.items())), application, latitude, longitude, ramps)
 
 
 def _degrees(place: Mapping[str, Any], key: str) -> float:

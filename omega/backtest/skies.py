@@ -1,24 +1,24 @@
 """What every registered, calculated factor read at each hour of the past, from the factors' own functions; cached.
 
-Called by `load_influences`. The factors and the table of the sky are found where the plug-in registry finds them, so
-the library imports no service.
+Called by `load_influences`. The factors are found by the plug-in registry, so the library imports no service.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from omega import plugins
+from omega.cosmic import sky, table
+from omega.cosmic.table import SkyTable
 from omega.engine.bars import F64, I64
 from omega.engine.conditions import quantity_of
 
@@ -39,7 +39,7 @@ class SkyHistory:
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or Path(os.environ.get("OMEGA_CACHE_DIR", "var/cache")) / "sky"
         self._years: dict[tuple[str, int], F64] = {}
-        self._tables: dict[int, Any] = {}
+        self._tables: dict[int, SkyTable] = {}
 
     def __call__(self, factor: str, hours: I64) -> F64 | None:
         """Return a factor's quantity at full hours, None for a factor that cannot be calculated for the past.
@@ -70,21 +70,21 @@ class SkyHistory:
         return self._years[key]
 
     def _calculate(self, factor: str, year: int) -> F64:
-        rule, start_ns, table = plugins.factors.get(factor).function, _new_year_ns(year), self._table(year)
+        rule, start_ns, hourly = plugins.factors.get(factor).function, _new_year_ns(year), self._table(year)
         values: list[float] = []
         for at_ns in range(start_ns, start_ns + _rows(year) * HOUR_NS, HOUR_NS):
-            quantity = quantity_of(factor, rule(at_ns, table), at_ns)
+            quantity = quantity_of(factor, rule(at_ns, hourly), at_ns)
             values.append(float("nan") if quantity is None else quantity)
         return np.array(values, dtype=np.float64)
 
-    def _table(self, year: int) -> Any:
+    def _table(self, year: int) -> SkyTable:
         if year not in self._tables:
-            sky = importlib.import_module(f"{_home()}.sky").Sky(hours_ahead=_rows(year))
+            opened = sky.Sky(hours_ahead=_rows(year))
             try:
                 # One table at a time: it is large, and the factors of a year are asked for one after the other.
-                self._tables = {year: sky.table(_new_year_ns(year))}
+                self._tables = {year: opened.table(_new_year_ns(year))}
             finally:
-                sky.close()
+                opened.close()
         return self._tables[year]
 
 
@@ -94,15 +94,10 @@ def sky_history() -> SkyHistory:
     return SkyHistory()
 
 
-def _home() -> str:
-    return plugins.factors.home.rpartition(".")[0]
-
-
 @cache
 def _stamp(factor: str) -> str:
     own = sys.modules[plugins.factors.get(factor).function.__module__]
-    beside = [importlib.import_module(f"{_home()}.{name}") for name in ("sky", "table")]
-    sources = [Path(module.__file__).read_bytes() for module in (own, *beside) if module.__file__]
+    sources = [Path(module.__file__).read_bytes() for module in (own, sky, table) if module.__file__]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()[:12]
 
 

@@ -58,6 +58,7 @@ STATES = (
     State("instrument:*", ("gateway",), ("runner", "cosmic", "discord_bot", "cli")),
     State("lease:cosmic", ("cosmic",)),
     State("epoch:cosmic", ("cosmic",)),
+    State("feed:*", ("cosmic",)),
     State("lease:discord", ("discord_bot",)),
     State("epoch:discord", ("discord_bot",)),
     State("discord:*", ("discord_bot",)),

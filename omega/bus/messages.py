@@ -36,7 +36,11 @@ class BarClosed:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The best prices of a symbol, conflated. Prices in quote currency; ts_ns is the venue's time."""
+    """The best prices of a symbol, conflated. Prices in quote currency; ts_ns is the venue's time.
+
+    What the venue does not tell is None: sizes at the best prices in base units, the coming funding rate and the change
+    over 24 hours as fractions.
+    """
 
     venue: str
     symbol: str
@@ -45,6 +49,10 @@ class Quote:
     last: float
     mark: float
     ts_ns: int
+    bid_size: float | None = None
+    ask_size: float | None = None
+    funding: float | None = None
+    change_24h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,7 +462,7 @@ ANY = "every service"
 
 SPECS: tuple[Spec, ...] = (
     Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "cosmic")),
-    Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("discord_bot", "cli")),
+    Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("cosmic", "discord_bot", "cli")),
     Spec("md.consensus", ConsensusPrice, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),

@@ -58,6 +58,9 @@ COMMANDS: Final = {
     "ledger": _Command(
         "omega.cli.ledger", "app", "Check the books, fold them again, archive months and bring them back."
     ),
+    "cosmic": _Command(
+        "omega.cli.cosmic", "app", "Read the sky and the factors made of it; unproven, off by default, no farm needed."
+    ),
     "why": _Command("omega.cli.why", "why"),
     "dr": _Command("omega.cli.dr", "app", "Back up, restore, and drill the recovery."),
     "doctor": _Command("omega.cli.doctor", "doctor"),

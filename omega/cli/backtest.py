@@ -19,6 +19,7 @@ from omega.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
     from omega.backtest.checks.subjects import Subject
+    from omega.backtest.feeds import Feed
     from omega.backtest.influences import Influences
     from omega.backtest.types import Costs, Market, Result
     from omega.config import Settings
@@ -61,6 +62,7 @@ class _Asked:
     slippage: float
     funding: str
     cosmic: str
+    feeds: str
     psychology: str
     sizing: str
     leverage: int
@@ -88,6 +90,9 @@ def backtest(
     slippage: Annotated[float, typer.Option(help="How much worse than the open a fill is, a fraction.")] = 0.0,
     funding: Annotated[str, typer.Option(help="File or folder with SYMBOL-8h.csv; default: no funding.")] = "",
     cosmic: Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file; default: off.")] = "off",
+    feeds: Annotated[
+        str, typer.Option(help="Folder of recorded feeds (fear-greed-1d.csv, kp-ap-3h.csv) that cosmic factors read.")
+    ] = "",
     psychology: Annotated[str, typer.Option(help="Trader profile or a file; default: off.")] = "off",
     sizing: Annotated[
         str, typer.Option(help="`risk`, `full` or `all_in`; default: what the strategy says, else by risk.")
@@ -106,7 +111,7 @@ def backtest(
     """
     asked = _Asked(
         symbol, timeframe, data, since, until, tuple(values or ()), capital, fees, slippage, funding, cosmic,
-        psychology, sizing, leverage, risk,
+        feeds, psychology, sizing, leverage, risk,
     )  # fmt: skip
     _check_names(report, png, trades)
     from omega.backtest.metrics import holding, metrics
@@ -253,7 +258,17 @@ def _influences(asked: _Asked, markets: Sequence[Market]) -> Influences | None:
 
     every = [market.bars.ts for market in markets]
     axis = every[0] if len(every) == 1 else np.unique(np.concatenate(every))
-    return load_influences(asked.psychology, asked.cosmic, axis, timeframe_ns=markets[0].timeframe_ns)
+    step = markets[0].timeframe_ns
+    return load_influences(asked.psychology, asked.cosmic, axis, timeframe_ns=step, feeds=_feeds(asked.feeds))
+
+
+def _feeds(folder: str) -> tuple[Feed, ...]:
+    from omega.backtest.feeds import KINDS, feeds_in
+
+    found = feeds_in(Path(folder)) if folder else ()
+    if folder and not found:
+        raise ConfigError(f"--feeds {folder}: no recorded feed is there; known are {', '.join(KINDS)}")
+    return found
 
 
 def _write(

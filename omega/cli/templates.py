@@ -118,10 +118,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from omega.cosmic.readings import calculated
+from omega.cosmic.table import SkyTable
 from omega.domain import SECOND_NS, Reading
 from omega.plugins import factor
-from services.cosmic.readings import calculated
-from services.cosmic.table import SkyTable
 
 DAYS = 366
 
@@ -132,6 +132,7 @@ DAYS = 366
     ttl_s=86_400,
     source="calendar",
     unit="day of the year",
+    span=(1.0, 366.0),
 )
 def {name}(at_ns: int, sky: SkyTable) -> Reading:  # noqa: ARG001 - every factor is given the sky
     """Read the calendar: the day of the year as the raw number, its place between the ends as the value."""
@@ -141,9 +142,9 @@ def {name}(at_ns: int, sky: SkyTable) -> Reading:  # noqa: ARG001 - every factor
 '''
 FACTOR_TEST = '''"""The factor `{name}`: bounded and a function of the instant alone."""
 
+from omega.cosmic.sky import Sky
 from omega.domain import from_iso
 from omega.plugins import factors
-from services.cosmic.sky import Sky
 
 
 def test_{name}_any_instant_is_bounded_and_repeatable() -> None:

@@ -1,22 +1,20 @@
 """Typed settings in layers, with hot reload and last-known-good. `run` loads them; services read their section."""
 
+from omega.config.cosmic import Cosmic, Factor, FearGreedFeed, Feeds, Fetched, HttpFeed, KpFeed, Place, SchumannFeed
 from omega.config.fields import Reload, reload_of, unit_of
 from omega.config.loader import Loaded, load
 from omega.config.models import (
     Breaker,
     Consensus,
-    Cosmic,
     Database,
     Environment,
     EnvironmentName,
-    Factor,
     Gateway,
     Lanes,
     Ledger,
     LogFormat,
     Monitoring,
     OmegaConfig,
-    Place,
     Redis,
     Runner,
     Settings,
@@ -39,7 +37,12 @@ __all__ = [
     "Environment",
     "EnvironmentName",
     "Factor",
+    "FearGreedFeed",
+    "Feeds",
+    "Fetched",
     "Gateway",
+    "HttpFeed",
+    "KpFeed",
     "Lanes",
     "Ledger",
     "Levels",
@@ -54,6 +57,7 @@ __all__ = [
     "Reload",
     "Risk",
     "Runner",
+    "SchumannFeed",
     "ScopeLimits",
     "ScopedLimits",
     "Settings",

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from omega.config.cosmic import Cosmic
 from omega.config.fields import BAR, LIVE, setting
 from omega.config.outer import Bot, BotKey, DiscordBot, Simulator
 from omega.config.risk import Risk
@@ -262,31 +263,6 @@ class Runner(Section):
     risk_pct: float = setting(1.0, "equity lost when the stop is hit", unit="% of equity", reload=BAR, gt=0, le=10)
     intent_ttl_s: float = setting(20.0, "age at which an entry is worthless", unit="s", reload=LIVE, gt=0)
     record: str = setting("", "folder that the bot's session is recorded in, for `omega replay`; empty = none")
-
-
-class Place(Section):
-    """Where the observer stands."""
-
-    latitude: float = setting(40.0, "north positive", unit="degree", ge=-90, le=90)
-    longitude: float = setting(-74.0, "east positive", unit="degree", ge=-180, le=180)
-
-
-class Factor(Section):
-    """One cosmic factor's switch and weight."""
-
-    enabled: bool = setting(False, "whether it may move a decision", reload=BAR)
-    weight: float = setting(0.0, "how much it may move it", unit="fraction", reload=BAR, ge=0, le=1)
-
-
-class Cosmic(Section):
-    """Cosmic readings: master switch, factors, place and clock."""
-
-    enabled: bool = setting(False, "master switch; off makes the interceptor the identity", reload=BAR)
-    factors: dict[str, Factor] = setting(dict, "switch and weight by factor", reload=BAR)
-    place: Place = setting(Place, "the observer")
-    clock: Literal["wall", "bars"] = setting("wall", "whose time readings describe: now, or the bar's in a replay")
-    table_hours: int = setting(24 * 35, "how far ahead the sky is computed", unit="h", ge=24)
-    publish_s: float = setting(60.0, "time between two publications", unit="s", reload=LIVE, gt=0)
 
 
 class Ledger(Section):

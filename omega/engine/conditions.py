@@ -13,6 +13,7 @@ from typing import Any, Final
 from omega.domain import FeedState, Reading
 from omega.engine.influence import (
     Influence,
+    aspects_influence,
     circadian_influence,
     combined,
     liquidity_influence,
@@ -63,15 +64,18 @@ LABELS: Final[Mapping[str, Mapping[str, float]]] = {
         "euphoric": 88.0,
     },
     "mercury_retrograde": {"direct": 0.0, "retrograde": 1.0, "false": 0.0, "true": 1.0},
+    "geomagnetic_activity": {"quiet": 2.0, "active": 4.33, "storm": 5.67, "severe_storm": 8.0},
+    "planetary_aspects": {"tense": -0.67, "mixed": 0.0, "harmonious": 0.67},
 }
 """The states of each factor by name, as a quantity in the middle of their band: degrees of elongation, hertz, a level
-in [-1, 1], the fear and greed index, 0 or 1."""
+in [-1, 1], the fear and greed index, 0 or 1, Kp, a balance in [-1, 1]."""
 TABLES: Final[Mapping[str, Callable[[float], float]]] = {
     "schumann_resonance": schumann_influence,
     "market_liquidity": liquidity_influence,
     "global_sentiment": sentiment_influence,
     "mercury_retrograde": mercury_influence,
     "geomagnetic_activity": storm_influence,
+    "planetary_aspects": aspects_influence,
 }
 """Every factor with a table of its own besides the moon and those of time and place."""
 _OWN_TARGET: Final = ("schumann_resonance", "market_liquidity", "global_sentiment", "mercury_retrograde")
@@ -87,6 +91,9 @@ _SECOND_NS: Final = 1_000_000_000
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 _DEGREES_AN_HOUR: Final = 15.0
+_TROPICS: Final = 10.0
+_MAY_TO_AUGUST: Final = (5, 6, 7, 8)
+_NOVEMBER_TO_FEBRUARY: Final = (11, 12, 1, 2)
 _THURSDAY: Final = 3  # 1970-01-01 was one
 
 
@@ -177,6 +184,17 @@ def time_conditions(at_ns: int, latitude: float, longitude: float) -> dict[str, 
         "time_cycle": {"weekday": (days + _THURSDAY) % 7, "hour": hour},
         "circadian_rhythm": {"hour": hour},
     }
+
+
+def season_of(latitude: float, month: int) -> str:
+    """Return the season by the months of the domain's geographic table: winter, summer, between or tropics."""
+    if abs(latitude) < _TROPICS:
+        return "tropics"
+    if month in _MAY_TO_AUGUST:
+        return "summer" if latitude > 0 else "winter"
+    if month in _NOVEMBER_TO_FEBRUARY:
+        return "winter" if latitude > 0 else "summer"
+    return "between"
 
 
 def _read(name: str, reading: Reading, at_ns: int | None) -> float | None:

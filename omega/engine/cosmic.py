@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
-from omega.domain import AuditEntry, Decision
+from omega.domain import AuditEntry, Decision, from_iso
 from omega.engine.conditions import influence_of
 from omega.engine.influence import Influence, Reach, sway, target_factors
+from omega.engine.ramps import Ramp, ramped
 from omega.errors import ConfigError
 from omega.params import nearest
 
@@ -24,6 +25,7 @@ __all__ = [
     "Reach",
     "apply_cosmic_factors",
     "calculate_cosmic_influence",
+    "factor_ramps",
     "factor_weights",
     "sway",
 ]
@@ -41,6 +43,7 @@ INFLUENCES: Final = (
 """The keys that `calculate_cosmic_influence` always returns."""
 FULL_REACH: Final[Reach] = (1.0, 1.0, 1.0)
 _TARGETS: Final = ("position_size", "entry_threshold", "exit_impulse")
+_RAMP: Final = ("from", "to")
 _D = TypeVar("_D", bound=Decision | Mapping[str, Any])
 
 
@@ -77,7 +80,7 @@ def calculate_cosmic_influence(
 
     Args:
         factors_config: the seeds' form: the master switch `enabled` beside `{enabled, weight}` by factor, with or
-            without `cosmic_factors` above it.
+            without `cosmic_factors` above it; `ramp: {from, to}` beside a weight phases its factor out.
         current_conditions: what holds now by factor: a reading, a state's name or a quantity; a mapping for
             geographic_influence (latitude, longitude, month), time_cycle (weekday, hour) and circadian_rhythm (hour);
             `at_ns` is the instant against which readings grow stale. What is absent or stale counts as neutral.
@@ -86,9 +89,15 @@ def calculate_cosmic_influence(
         Every key of INFLUENCES, whether anything is enabled or not.
 
     Raises:
-        ConfigError: a weight lies outside [0, 1], a key is unknown, or a state has no such name.
+        ConfigError: a weight lies outside [0, 1], a key is unknown, a state has no such name, or a ramp is there and
+            no `at_ns` to tell how far it has come.
     """
-    return dict(zip(INFLUENCES, influence_of(factor_weights(factors_config), current_conditions), strict=True))
+    weights: Mapping[str, float] = factor_weights(factors_config)
+    if ramps := factor_ramps(factors_config):
+        if "at_ns" not in current_conditions:
+            raise ConfigError(f"{', '.join(ramps)}: a ramp needs the instant; give at_ns among the conditions")
+        weights = ramped(weights, ramps, current_conditions["at_ns"])
+    return dict(zip(INFLUENCES, influence_of(weights, current_conditions), strict=True))
 
 
 def apply_cosmic_factors(
@@ -124,10 +133,36 @@ def factor_weights(config: Mapping[str, Any]) -> dict[str, float]:
         ConfigError: a weight lies outside [0, 1], or a key is unknown.
     """
     config = config.get("cosmic_factors", config)
-    found = {name: _share(part, name, "weight", 0.0) for name, part in config.items() if name != "enabled"}
+    found = {name: _share(part, name, "weight", 0.0, "ramp") for name, part in config.items() if name != "enabled"}
     if not _flag(config, "enabled", "cosmic_factors", default=False):
         return {}
     return {name: weight for name, weight in found.items() if weight > 0.0}
+
+
+def factor_ramps(config: Mapping[str, Any]) -> dict[str, Ramp]:
+    """Return the ramp of every factor that has one, on or off.
+
+    Raises:
+        ConfigError: a ramp is no `{from, to}` of two instants, the first before the second.
+    """
+    config = config.get("cosmic_factors", config)
+    parts = {name: part["ramp"] for name, part in config.items() if name != "enabled" and part.get("ramp")}
+    return {name: ramp_of(name, given) for name, given in parts.items()}
+
+
+def ramp_of(factor: str, given: Mapping[str, Any]) -> Ramp:
+    """Read `{from, to}`: dates or instants in ISO 8601, UTC.
+
+    Raises:
+        ConfigError: a key is missing or unknown, a value is no instant, or the first is not before the second.
+    """
+    _known(given, _RAMP, f"{factor}.ramp")
+    if len(given) != len(_RAMP):
+        raise ConfigError(f"{factor}.ramp: give both ends, as in {{from: 2026-01-01, to: 2026-03-01}}")
+    start, end = (from_iso(str(given[key])) for key in _RAMP)
+    if start >= end:
+        raise ConfigError(f"{factor}.ramp: it falls from {given['from']} to {given['to']}; write the earlier one first")
+    return start, end
 
 
 def _apply_to_entry(decision: Decision, risk: float, shift: float, application: Application) -> Decision:
@@ -181,9 +216,9 @@ def _flag(config: Mapping[str, Any], key: str, where: str, *, default: bool) -> 
     return value
 
 
-def _share(config: Mapping[str, Any], where: str, key: str, default: float) -> float:
+def _share(config: Mapping[str, Any], where: str, key: str, default: float, *more: str) -> float:
     """Return a number in [0, 1] of a part with a switch, 0.0 when it is switched off."""
-    _known(config, ("enabled", key), where)
+    _known(config, ("enabled", key, *more), where)
     value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
         raise ConfigError(f"{where}.{key} = {value!r} lies outside 0.0 to 1.0; choose a number inside")

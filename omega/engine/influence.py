@@ -125,6 +125,17 @@ def storm_influence(kp: float) -> float:
 
 
 @kernel
+def aspects_influence(balance: float) -> float:
+    """Influence of the balance of planetary aspects, [-1, 1]: beyond a third either way, the same size both ways.
+
+    Source: the lore's own sign (tense days below harmonious ones), registered before any test here; no study bears it.
+    """
+    if balance < -0.33:
+        return -0.1
+    return 0.1 if balance > 0.33 else 0.0
+
+
+@kernel
 def place_influence(latitude: float, longitude: float, month: int) -> tuple[float, float]:
     """Influence of place and season on (vitality, risk).
 

@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from omega.domain import Decision
+from omega.domain import Decision, Reading
 from omega.engine.conditions import influence_of, time_conditions
 from omega.engine.cosmic import INFLUENCES as KEYS
-from omega.engine.cosmic import Application, apply_cosmic_factors, factor_weights
+from omega.engine.cosmic import Application, apply_cosmic_factors, factor_ramps, factor_weights
 from omega.engine.decision import Context, amend
 from omega.engine.profile import NEUTRAL, NEUTRAL_MIND
 from omega.engine.psychology import EVENTS, Emotion, Mind, Profile, Traits, moved_price, react, stir, temper
+from omega.engine.ramps import Ramp, ramped
 from omega.errors import ConfigError, CorruptData
 from omega.params import nearest
 
+SIMULATED: Final = "simulated"
+"""How the source of a reading begins that nobody measured: play values, for simulation alone."""
 _MIND: Final = ("confidence", "risk", "stress", "intuition", "connection")
 _STREAKS: Final = ("wins", "losses", "balanced")
 
@@ -129,6 +132,9 @@ class CosmicStage:
     """The cosmic factors as an interceptor over the readings in its context.
 
     Units: timeframe_ns of the bot's bars, so that readings age against the close; the place in degrees.
+
+    Attributes:
+        ramps: the factors whose weight falls with time.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -136,6 +142,7 @@ class CosmicStage:
     timeframe_ns: int = 0
     latitude: float = 40.0
     longitude: float = -74.0
+    ramps: Mapping[str, Ramp] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -152,14 +159,20 @@ class CosmicStage:
         Raises:
             ConfigError: a weight or a sensitivity lies outside [0, 1], or a key is unknown.
         """
-        return cls(factor_weights(factors), Application.of(application), timeframe_ns, latitude, longitude)
+        weights, ramps = factor_weights(factors), factor_ramps(factors)
+        return cls(weights, Application.of(application), timeframe_ns, latitude, longitude, ramps)
 
     def __call__(self, decision: Decision, context: Context) -> Decision:
         """Apply the influences to an entry; without weights, or switched off, nothing is even looked at."""
         if not (decision.side and self.weights and self.application.enabled):
             return decision
         close_ns = context.bar_ts_ns + self.timeframe_ns
-        conditions = {reading.factor: reading for reading in context.readings}
+        conditions = {reading.factor: reading for reading in context.readings if self._counts(reading)}
         conditions |= time_conditions(close_ns, self.latitude, self.longitude)
-        influences = dict(zip(KEYS, influence_of(self.weights, conditions), strict=True))
+        weights = ramped(self.weights, self.ramps, close_ns)
+        influences = dict(zip(KEYS, influence_of(weights, conditions), strict=True))
         return apply_cosmic_factors(decision, influences, self.application)
+
+    def _counts(self, reading: Reading) -> bool:
+        """Tell whether a reading may move a decision: in live mode none of the simulated provider does."""
+        return not (self.application.live and reading.source.startswith(SIMULATED))

@@ -14,14 +14,17 @@ from omega import plugins
 from omega.bus.messages import BarClosed, Scalar
 from omega.bus.port import Bus, Lease, Received
 from omega.config import Settings
-from omega.domain import Reading, from_iso, iso, timeframe_ns
+from omega.cosmic.readings import Heard, Place, read_factors
+from omega.cosmic.sky import Sky
+from omega.cosmic.table import HOUR_NS, ORBS, Aspect, Body, SkyTable, aspects_of
+from omega.domain import FeedState, Reading, from_iso, iso, timeframe_ns
 from omega.errors import ConfigError, Denied
 from omega.runtime import BaseService
-from services.cosmic.sky import Sky
-from services.cosmic.table import HOUR_NS, ORBS, Aspect, Body, SkyTable, aspects_of
+from services.cosmic.feeds.sources import Sources
+from services.cosmic.methods import ANALYSES, AnalyticalMethods
 
 LEASE: Final = "cosmic"
-METHODS: Final = ("now", "at", "factors", "positions", "aspects")
+METHODS: Final = ("now", "at", "factors", "positions", "aspects", "feeds", *ANALYSES)
 """Everything that can be asked."""
 EVIDENCE: Final = "unproven"
 """What every place that shows a factor says about it."""
@@ -30,8 +33,8 @@ _LONGEST_DATE: Final = 8
 _LOOK_S: Final = 1.0
 
 
-class CosmicFactorService(BaseService):
-    """Reads the sky. Everything it says is a function of an instant, never of when it is asked.
+class CosmicFactorService(AnalyticalMethods, BaseService):
+    """Reads the sky and the feeds. What it calculates is a function of an instant, never of when it is asked.
 
     In a live farm the instant is now; with `cosmic.clock: bars` it is the close of the newest bar, so that a replay has
     the sky of its own time.
@@ -39,6 +42,7 @@ class CosmicFactorService(BaseService):
     Attributes:
         planetary_positions: ecliptic longitude of date by body in degrees, at the newest publication.
         aspects: significant angles among those.
+        sources: the feeds behind fetched factors.
     """
 
     name: ClassVar[str] = "cosmic"
@@ -48,6 +52,8 @@ class CosmicFactorService(BaseService):
         self.planetary_positions: dict[str, float] = {}
         self.aspects: tuple[Aspect, ...] = ()
         self._sky = Sky(hours_ahead=settings.cosmic.table_hours)
+        self._orbs: dict[str, float] = ORBS | dict(settings.cosmic.orbs)
+        self.sources = Sources(settings, bus, self.metrics)
         self._replays = settings.cosmic.clock == "bars"
         self._bar_ns = 0
         self._hour = asyncio.Event()
@@ -68,7 +74,11 @@ class CosmicFactorService(BaseService):
     async def get_moon_phase(self, at_ns: int | None = None) -> dict[str, Scalar]:
         """Return phase, elongation (degrees), illuminated fraction and age (days) at an instant, now by default."""
         at_ns = self.clock_ns() if at_ns is None else at_ns
-        return _moon(await self._table(at_ns), at_ns)
+        return (await self._table(at_ns)).moon(at_ns)
+
+    def schumann(self) -> Heard | None:
+        """Return what the feed of the resonance says at the present instant of the service's clock."""
+        return self.sources.hear("schumann", self.clock_ns())
 
     # ---- life
 
@@ -82,6 +92,11 @@ class CosmicFactorService(BaseService):
         self.spawn("serve", self._serve)
         if self._replays:
             self.spawn("bars", self._follow_bars)
+        for feed in self.sources.coordinators:
+            self.spawn(f"feed-{feed.name}", feed.run)
+        if self.sources.market is not None:
+            self.spawn("market", self.sources.market.listen)
+            self.spawn("market-minutes", self.sources.market.keep_minutes)
 
     async def on_stop(self) -> None:
         """Close the ephemeris."""
@@ -104,7 +119,13 @@ class CosmicFactorService(BaseService):
             Denied: the ephemeris does not reach that far.
         """
         table = await self._table(at_ns)
-        return {entry.name: entry.function(at_ns, table) for entry in plugins.factors}
+        place, retrograde = self.settings.cosmic.place, table.is_retrograde(Body.MERCURY, at_ns)
+        return read_factors(
+            at_ns,
+            table,
+            Place(place.latitude, place.longitude),
+            lambda feed: self.sources.hear(feed, at_ns, retrograde=retrograde),
+        )
 
     async def _serve(self) -> None:
         await self.bus.serve(self.name, self.answer)
@@ -138,9 +159,9 @@ class CosmicFactorService(BaseService):
             if everything or self._changed(reading):
                 await self._publish(reading)
         if everything:
-            positions = _positions(await self._table(at_ns), at_ns)
+            positions = (await self._table(at_ns)).positions(at_ns)
             self.planetary_positions = {body.value: longitude for body, longitude in positions.items()}
-            self.aspects = aspects_of(positions)
+            self.aspects = aspects_of(positions, self._orbs)
 
     async def _publish(self, reading: Reading) -> None:
         await self.bus.send(reading)
@@ -148,10 +169,13 @@ class CosmicFactorService(BaseService):
             self.logger.info("reading.changed", factor=reading.factor, label=reading.label, as_of=iso(reading.as_of_ns))
         self._latest[reading.factor] = reading
         self.metrics.gauge("cosmic_reading").labels(reading.factor).set(reading.value)
+        self.metrics.gauge("cosmic_reading_confidence").labels(reading.factor).set(reading.confidence)
+        for state in FeedState:
+            self.metrics.gauge("cosmic_reading_state").labels(reading.factor, state.value).set(state is reading.state)
 
     def _changed(self, reading: Reading) -> bool:
         before = self._latest.get(reading.factor)
-        return before is None or before.label != reading.label
+        return before is None or (before.label, before.state) != (reading.label, reading.state)
 
     async def _follow_bars(self) -> None:
         gateway, venue = self.settings.gateway, self.settings.trading.venue
@@ -177,6 +201,8 @@ class CosmicFactorService(BaseService):
         super().update_metrics()
         for name, reading in self._latest.items():
             self.metrics.gauge("cosmic_reading_age_seconds").labels(name).set(max(reading.age_s(self.clock_ns()), 0.0))
+        for feed in self.sources.coordinators:
+            feed.update_metrics(self.clock_ns())
 
     async def _table(self, at_ns: int) -> SkyTable:
         known = self._sky.known(at_ns)
@@ -185,22 +211,27 @@ class CosmicFactorService(BaseService):
     # ---- answers
 
     async def answer(self, method: str, params: Mapping[str, Scalar]) -> object:
-        """Answer one request: now, at, factors, positions, aspects; `at` is an ISO instant or nanoseconds.
+        """Answer one request of METHODS; `at` is an ISO instant or nanoseconds.
 
         Raises:
-            Denied: there is no such method, or the instant is none or out of the ephemeris.
+            Denied: there is no such method, a parameter does not fit, or the instant is out of the ephemeris.
+            CorruptData: the numbers allow no analysis.
         """
         if method not in METHODS:
             raise Denied(f"the sky does not answer {method!r}: ask one of {', '.join(METHODS)}", rule="method")
+        if method in ANALYSES:
+            return await asyncio.to_thread(self.analysed, method, params)
+        if method == "feeds":
+            return self.sources.states(self.clock_ns())
         if method == "factors":
             return [self._described(entry) for entry in plugins.factors]
         at_ns = self.clock_ns() if method == "now" or "at" not in params else _instant(params["at"])
         table = await self._table(at_ns)
         if method == "positions":
-            return {"at": iso(at_ns), "degrees": _positions(table, at_ns)}
+            return {"at": iso(at_ns), "degrees": table.positions(at_ns)}
         if method == "aspects":
-            orbs = ORBS | {name: float(value) for name, value in params.items() if name in ORBS}
-            return {"at": iso(at_ns), "aspects": [asdict(one) for one in aspects_of(_positions(table, at_ns), orbs)]}
+            orbs = self._orbs | {name: float(value) for name, value in params.items() if name in ORBS}
+            return {"at": iso(at_ns), "aspects": [asdict(one) for one in aspects_of(table.positions(at_ns), orbs)]}
         return await self._answer_readings(table, at_ns)
 
     async def _answer_readings(self, table: SkyTable, at_ns: int) -> dict[str, object]:
@@ -212,8 +243,8 @@ class CosmicFactorService(BaseService):
             "enabled": self.settings.cosmic.enabled,
             "evidence": EVIDENCE,
             "factors": [asdict(one) | {"age_s": max(one.age_s(now_ns), 0.0)} for one in readings.values()],
-            "moon": _moon(table, at_ns),
-            "mercury": _mercury(table, at_ns),
+            "moon": table.moon(at_ns),
+            "mercury": table.mercury(at_ns),
         }
 
     def _described(self, entry: plugins.FactorEntry) -> dict[str, Scalar]:
@@ -230,31 +261,6 @@ class CosmicFactorService(BaseService):
             "enabled": on,
             "weight": setting.weight if on and setting else 0.0,
         }
-
-
-def _positions(table: SkyTable, at_ns: int) -> dict[Body, float]:
-    return {body: table.longitude(body, at_ns) for body in Body}
-
-
-def _moon(table: SkyTable, at_ns: int) -> dict[str, Scalar]:
-    following = next((moment for moment in table.moon_phases() if moment[0] > at_ns), None)
-    moon: dict[str, Scalar] = {
-        "phase": table.moon_phase(at_ns).value,
-        "elongation": table.moon_elongation(at_ns),
-        "illuminated": table.moon_illumination(at_ns),
-        "age_days": table.moon_age_days(at_ns),
-    }
-    return moon | ({"next_phase": following[1].value, "next_at": iso(following[0])} if following else {})
-
-
-def _mercury(table: SkyTable, at_ns: int) -> dict[str, Scalar]:
-    following = next((station for station in table.stations(Body.MERCURY) if station.ts_ns > at_ns), None)
-    mercury: dict[str, Scalar] = {
-        "retrograde": table.is_retrograde(Body.MERCURY, at_ns),
-        "longitude": table.longitude(Body.MERCURY, at_ns),
-        "degrees_a_day": table.speed(Body.MERCURY, at_ns),
-    }
-    return mercury | ({"turns_at": iso(following.ts_ns)} if following else {})
 
 
 def _instant(value: Scalar) -> int:

@@ -166,7 +166,19 @@ class Market:
                 if tick is not None:
                     self._account.metrics.counter("quotes_total").labels(self._account.venue_name, symbol).inc()
                     await self._bus.send(
-                        Quote(self._account.venue_name, symbol, tick.bid, tick.ask, tick.last, tick.mark, tick.venue_ns)
+                        Quote(
+                            self._account.venue_name,
+                            symbol,
+                            tick.bid,
+                            tick.ask,
+                            tick.last,
+                            tick.mark,
+                            tick.venue_ns,
+                            bid_size=tick.bid_size,
+                            ask_size=tick.ask_size,
+                            funding=tick.funding,
+                            change_24h=tick.change_24h,
+                        )
                     )
 
     async def run_gaps(self) -> None:

@@ -160,7 +160,10 @@ class Candles:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The best prices of one push."""
+    """The best prices of one push; what a venue does not tell beside them is None.
+
+    Units: sizes at the best prices in base units; funding a fraction an interval; change_24h a fraction.
+    """
 
     symbol: str
     bid: float
@@ -168,6 +171,10 @@ class Tick:
     last: float
     mark: float
     venue_ns: int
+    bid_size: float | None = None
+    ask_size: float | None = None
+    funding: float | None = None
+    change_24h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,24 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from omega import plugins
 from omega.backtest.presets import OFF, Preset, load_preset, load_trader
-from omega.config import Bot, Settings
+from omega.config import Bot, Cosmic, Settings
 from omega.domain import AccountName, BotName, Instrument, Mode, Symbol, VenueName, timeframe_ns
 from omega.engine import Settings as Rules
 from omega.engine.adaptation import Adaptation, traits_by_regime
 from omega.engine.conditions import BY_TIME
-from omega.engine.cosmic import Application, factor_weights
+from omega.engine.cosmic import Application, factor_ramps, factor_weights
 from omega.engine.decision import Interceptor, identity
 from omega.engine.profile import Mind, Profile, Traits
 from omega.engine.regime import REGIME_BARS
 from omega.engine.stages import CosmicStage, PsychologyStage
 from omega.errors import ConfigError
+from omega.telemetry import get_logger
 from services.runner.intents import Seat
 from services.runner.sky import HourlySky
+
+LOG = get_logger("services.runner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,8 @@ class Charter:
             return identity
         application = replace(self.preset.application, live=self.clamped)
         place = (self.preset.latitude, self.preset.longitude)
-        return HourlySky(CosmicStage(dict(self.preset.weights), application, timeframe_ns(self.timeframe), *place))
+        weights, ramps = dict(self.preset.weights), dict(self.preset.ramps)
+        return HourlySky(CosmicStage(weights, application, timeframe_ns(self.timeframe), *place, ramps))
 
 
 def _trader(bot: str, plan: Bot, mode: Mode, settings: Settings) -> tuple[Profile | None, tuple[Adaptation, ...]]:
@@ -147,13 +152,28 @@ def _trader(bot: str, plan: Bot, mode: Mode, settings: Settings) -> tuple[Profil
 
 
 def _preset(plan: Bot, mode: Mode, settings: Settings) -> Preset | None:
-    """Return the preset of a bot; one that names none goes by the farm's own factors and their master switch."""
-    cosmic, live = settings.cosmic, mode is Mode.LIVE
-    if plan.cosmic:
-        return load_preset(plan.cosmic, live=live, known=cosmic.factors)
-    factors = {name: {"enabled": one.enabled, "weight": one.weight} for name, one in cosmic.factors.items()}
-    weights = factor_weights({"enabled": cosmic.enabled, **factors})
+    """Return the preset of a bot; one that names none goes by the farm's own factors and their master switch.
+
+    A factor whose file is not there counts as disabled.
+    """
+    live = mode is Mode.LIVE
+    known = settings.cosmic.factors
+    preset = load_preset(plan.cosmic, live=live, known=known) if plan.cosmic else _of_farm(settings.cosmic, live=live)
+    if preset is None:
+        return None
+    plugins.factors.discover()
+    gone = [name for name, _ in preset.weights if name not in plugins.factors]
+    if gone:
+        LOG.warning("factors.unregistered", factors=gone, preset=plan.cosmic or "cosmic.yaml")
+    return preset.without(gone)
+
+
+def _of_farm(cosmic: Cosmic, *, live: bool) -> Preset | None:
+    config = {"enabled": cosmic.enabled, **{name: one.model_dump() for name, one in cosmic.factors.items()}}
+    weights = factor_weights(config)
     if not weights:
         return None
+    ramps = tuple(sorted((name, ramp) for name, ramp in factor_ramps(config).items() if name in weights))
+    application = Application.of({**cosmic.application.model_dump(), "live": live})
     place = cosmic.place
-    return Preset(tuple(sorted(weights.items())), Application(live=live), place.latitude, place.longitude)
+    return Preset(tuple(sorted(weights.items())), application, place.latitude, place.longitude, ramps)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from omega.cosmic.readings import calculated
+from omega.cosmic.table import Body, SkyTable
 from omega.domain import Reading
 from omega.plugins import factor
-from services.cosmic.readings import calculated
-from services.cosmic.table import Body, SkyTable
 
 
-@factor("mercury_retrograde", kind="calculated", ttl_s=3600, source="JPL DE421", unit="degree a day")
+@factor("mercury_retrograde", kind="calculated", ttl_s=3600, source="JPL DE421", unit="degree a day", span=(-1.5, 2.3))
 def mercury_retrograde(at_ns: int, sky: SkyTable) -> Reading:
     """Read Mercury: retrograde or direct, with its speed as the raw number."""
     retrograde = sky.is_retrograde(Body.MERCURY, at_ns)

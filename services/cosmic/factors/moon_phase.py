@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from omega.cosmic.readings import calculated
+from omega.cosmic.table import SkyTable
 from omega.domain import Reading
 from omega.plugins import factor
-from services.cosmic.readings import calculated
-from services.cosmic.table import SkyTable
 
 
-@factor("moon_phase", kind="calculated", ttl_s=3600, source="JPL DE421", unit="degree of elongation")
+@factor("moon_phase", kind="calculated", ttl_s=3600, source="JPL DE421", unit="degree of elongation", span=(0.0, 360.0))
 def moon_phase(at_ns: int, sky: SkyTable) -> Reading:
     """Read the moon: its light as the value, its elongation as the raw number, its phase as the label."""
     return calculated(

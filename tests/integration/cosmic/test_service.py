@@ -4,10 +4,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from omega import plugins
 from omega.bus import BarClosed, MemoryBus
 from omega.config import Cosmic, Environment, Factor, Monitoring, Settings
 from omega.domain import MINUTE_NS, Bar, Reading, from_iso
-from omega.errors import Denied
+from omega.errors import CorruptData, Denied
 from services.cosmic import CosmicFactorService
 
 REPLAY_NS = from_iso("2025-07-18T03:30:00Z")
@@ -70,7 +71,7 @@ async def test_cosmic_wall_clock_publishes_every_factor_again_and_again():
             if min(count.get(name, 0) for name in ("moon_phase", "mercury_retrograde")) >= 3:
                 break
         factors = await service.get_current_factors()
-        assert set(factors) == {"moon_phase", "mercury_retrograde"}
+        assert set(factors) == set(plugins.factors.names())
         assert 0 <= service.planetary_positions["sun"] < 360
         shown = service.get_metrics()['omega_cosmic_reading{factor="moon_phase"}']
         assert shown == pytest.approx(factors["moon_phase"].value, abs=1e-6)
@@ -127,10 +128,8 @@ async def test_cosmic_requests_over_the_bus_are_answered():
     )
     assert at["evidence"] == "unproven"
     assert same["moon"] == at["moon"]
-    assert [(row["name"], row["enabled"], row["weight"]) for row in factors] == [
-        ("mercury_retrograde", False, 0.0),
-        ("moon_phase", True, 0.5),
-    ]
+    shown = {row["name"]: (row["enabled"], row["weight"]) for row in factors}
+    assert shown == dict.fromkeys(plugins.factors.names(), (False, 0.0)) | {"moon_phase": (True, 0.5)}
     assert min(positions["degrees"]["sun"], 360 - positions["degrees"]["sun"]) < 0.001
     assert ("jupiter", "saturn", "square") in [(one["a"], one["b"], one["name"]) for one in aspects["aspects"]]
 
@@ -146,3 +145,65 @@ async def test_cosmic_wrong_question_is_denied_with_words(method: str, params: d
     with pytest.raises(Denied):
         await service.answer(method, params)
     await service.on_stop()
+
+
+@pytest.mark.req("1.23", "1.69", "1.70", "2.46", "2.47", "2.48", "2.49", "2.51")
+async def test_cosmic_service_has_every_name_of_the_seeds():
+    """The union of three class boxes, each with its meaning."""
+    bus = MemoryBus(source="test")
+    await bus.start()
+    async with living(bus) as service, asyncio.timeout(20):
+        while not service.planetary_positions:  # noqa: ASYNC110 - waits for a fact of the service
+            await asyncio.sleep(0.01)
+        assert set(await service.get_current_factors()) == set(plugins.factors.names())
+        assert service.aspects
+    await bus.close()
+
+    levels = service.generate_fibonacci_levels(50_000.0, 40_000.0)
+    down = service.generate_fibonacci_levels(50_000.0, 40_000.0, "down")
+    assert service.phi == 1.618033988749895
+    assert service.fib_sequence[:5] == [1, 1, 2, 3, 5]
+    assert service.schumann_resonance == 7.83
+    assert service.schumann_source == ("daily curve of 2015-03-01", "model")
+    assert service.harmonic_patterns["gartley"]["ad"] == (0.786, 0.786)
+    assert dict(levels.prices)[0.618] == pytest.approx(43_820)
+    assert dict(down.prices)[0.618] == pytest.approx(46_180)
+    assert service.calculate_harmony([1, 2, 3, 5, 8]) == pytest.approx(0.912445, abs=5e-7)
+    assert service.identify_patterns([]) == ()
+    flat = [100.0 + number % 2 for number in range(64)]
+    assert 0.0 < service.calculate_resonance(flat).p_value <= 1.0
+    assert 0.0 < service.predict_cycles(flat).p_value <= 1.0
+    assert 0.0 < service.analyze_golden_ratio(flat).p_value <= 1.0
+
+
+@pytest.mark.req("2.56", "2.61")
+async def test_cosmic_analyses_are_answered_over_the_bus():
+    bus = MemoryBus(source="test")
+    await bus.start()
+    values = ",".join(str(100 + number % 7) for number in range(70))
+
+    async with living(bus):
+        asked = {
+            "levels": {"high": 50_000, "low": 40_000, "direction": "down"},
+            "harmony": {"values": "1, 2, 3, 5, 8"},
+            "resonance": {"hertz": 7.0},
+            "cycles": {"values": values},
+            "golden": {"values": values},
+            "patterns": {"values": "100,110,103.82,107.6,102.14"},
+        }
+        told = {name: await bus.ask("cosmic", name, params, within_ns=10**10) for name, params in asked.items()}
+        spectrum = await bus.ask("cosmic", "resonance", {"values": values}, within_ns=10**10)
+        for wrong in ({"values": "1,x"}, {"values": ""}, {}):
+            with pytest.raises(Denied):
+                await bus.ask("cosmic", "harmony", wrong, within_ns=10**10)
+        with pytest.raises(CorruptData):
+            await bus.ask("cosmic", "cycles", {"values": "1,2,3"}, within_ns=10**10)
+    await bus.close()
+
+    assert [0.618, pytest.approx(46_180)] in told["levels"]["prices"]
+    assert told["harmony"]["harmony"] == pytest.approx(0.912445, abs=5e-7)
+    assert told["resonance"]["resonance"] == pytest.approx(0.893997, abs=5e-7)
+    assert told["cycles"]["verdict"] in {"significant", "not significant"}
+    assert told["golden"]["verdict"] in {"significant", "not significant"}
+    assert [match["name"] for match in told["patterns"]] == ["gartley"]
+    assert spectrum["p_value"] > 0

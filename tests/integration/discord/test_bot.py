@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
+from omega import plugins
 from omega.bus import (
     AccountStatus,
     AuditNote,
@@ -27,6 +28,7 @@ from omega.bus import (
     Verb,
 )
 from omega.config import Gateway, Settings
+from omega.cosmic import Place, Sky, read_factors
 from omega.domain import FeedState, Fill, Mode, Reading, Role, Side
 from omega.errors import ConfigError
 from omega.runtime.kill import sign
@@ -653,3 +655,24 @@ async def test_deleted_channel_loses_the_notice_and_nothing_else(local: LocalDis
         (only,) = await posts(local, "fills", 1)
 
     assert "Exit" in only.text
+
+
+@pytest.mark.req("1.71")
+async def test_cosmic_now_shows_every_factor_with_its_state(local: LocalDiscord, start: Start, bus: MemoryBus):
+    """Ten factors fit one card, those without a source among them."""
+    names = plugins.factors.discover()
+    sky, now = Sky(hours_ahead=24), time.time_ns()
+    readings = read_factors(now, sky.table(now), Place(), lambda _: None)
+    sky.close()
+
+    async with start() as service:
+        for reading in readings.values():
+            await bus.peer("cosmic/1").send(reading)
+        await until(lambda: len(service.view.readings) == len(names))
+        card = await local.slash("viewer", "ops", "cosmic now")
+
+    assert len(names) >= 10
+    for name in names:
+        assert name in card.text.replace("\\", "")
+    assert "calculated" in card.text
+    assert "stale" in card.text

@@ -10,10 +10,10 @@ import ephem
 import numpy as np
 import pytest
 
+from omega.cosmic.sky import Sky
+from omega.cosmic.table import HOUR_NS, Aspect, Body, MoonPhase, SkyTable, aspects_of, phase_of, separation
 from omega.domain import SECOND_NS, from_iso
 from omega.errors import Denied, InvariantBroken
-from services.cosmic.sky import Sky
-from services.cosmic.table import HOUR_NS, Aspect, Body, MoonPhase, SkyTable, aspects_of, phase_of, separation
 
 T = TypeVar("T")
 

@@ -7,13 +7,13 @@ from omega import plugins
 from omega.backtest.feeds import Feed
 from omega.backtest.influences import Influences, load_influences
 from omega.backtest.skies import HOUR_NS, SkyHistory
+from omega.cosmic.sky import Sky
 from omega.domain import from_iso
 from omega.engine.bars import F64, I64
 from omega.engine.conditions import time_conditions
 from omega.engine.cosmic import calculate_cosmic_influence
 from omega.engine.profile import NEUTRAL, NEUTRAL_MIND
 from omega.errors import ConfigError
-from services.cosmic.sky import Sky
 
 CONFIG = Path(__file__).parents[3] / "config"
 MINUTE_NS = 60_000_000_000
@@ -149,7 +149,8 @@ def test_history_equals_the_registered_functions(history: SkyHistory):
     table = sky.table(int(hours[0]))
     sky.close()
 
-    for factor in plugins.factors.discover():
+    plugins.factors.discover()
+    for factor in [entry.name for entry in plugins.factors if entry.kind == "calculated"]:
         found = history(factor, hours)
 
         rule = plugins.factors.get(factor).function
@@ -172,7 +173,7 @@ def test_history_of_a_year_is_read_from_its_files_the_second_time(history: SkyHi
     assert history._tables
     assert not reader._tables
     names = sorted(path.name.rpartition("-")[0] for path in history.directory.iterdir())
-    assert names == ["mercury_retrograde-2025", "moon_phase-2025"]
+    assert {"mercury_retrograde-2025", "moon_phase-2025"} <= set(names)
     for factor, column in first.items():
         assert column is not None
         assert not np.isnan(column).any()

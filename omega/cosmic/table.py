@@ -1,4 +1,4 @@
-"""An hourly table of the sky and what is read from it by interpolation. Pure numpy; made by `sky`, read by the factors.
+"""An hourly table of the sky and what is read from it by interpolation. Pure numpy; made by `sky`, read by factors.
 
 Longitudes are geocentric, apparent, in the true ecliptic and equinox of date. Between two hours the interpolation is
 wrong by at most 0.4 seconds of arc (Moon) and the illuminated fraction by 0.00001.
@@ -14,13 +14,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from omega.domain import SECOND_NS
+from omega.domain import SECOND_NS, iso
 from omega.errors import InvariantBroken
 
 F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 HOUR_NS: Final = 3_600 * SECOND_NS
 _HOURS_A_DAY: Final = 24.0
 _CIRCLE: Final = 360.0
+_HALF: Final = 180.0
 
 
 class Body(StrEnum):
@@ -87,6 +89,10 @@ class SkyTable:
         self._elongation = self._longitudes[Body.MOON] - self._longitudes[Body.SUN]
         self._elongation -= _CIRCLE * (self._elongation[0] // _CIRCLE)
 
+    def positions(self, at_ns: int) -> dict[Body, float]:
+        """Return the ecliptic longitude of date of every body in degrees, [0, 360)."""
+        return {body: self.longitude(body, at_ns) for body in Body}
+
     def longitude(self, body: Body, at_ns: int) -> float:
         """Return the ecliptic longitude of date in degrees, [0, 360)."""
         return self._read(self._longitudes[body], at_ns) % _CIRCLE
@@ -136,6 +142,50 @@ class SkyTable:
         turns = np.flatnonzero(np.signbit(speed[1:]) != np.signbit(speed[:-1]))
         return [self._station(speed, int(hour)) for hour in turns]
 
+    def crossings(self, body: Body, step: float) -> list[tuple[int, float]]:
+        """Return (instant, longitude) wherever a body that never turns back passes a multiple of `step` degrees."""
+        column = self._longitudes[body]
+        first, last = (int(np.ceil(edge / step)) for edge in (column[0], column[-1]))
+        instants = np.interp(np.arange(first, last) * step, column, self._hours)
+        return [
+            (self.start_ns + round(float(hour) * HOUR_NS), n * step % _CIRCLE)
+            for n, hour in zip(range(first, last), instants, strict=True)
+        ]
+
+    def exact_aspects(self, a: Body, b: Body) -> list[tuple[int, str]]:
+        """Return (instant, name) of every exact aspect of two bodies, in order of time."""
+        apart = np.unwrap(self._longitudes[a] - self._longitudes[b], period=_CIRCLE)
+        found = []
+        for name, angle in ASPECTS.items():
+            for side in {angle, -angle % _CIRCLE}:
+                turns = (apart - side) / _CIRCLE
+                for hour in np.flatnonzero(np.floor(turns[1:]) != np.floor(turns[:-1])):
+                    before, after = turns[hour], turns[hour + 1]
+                    part = (np.floor(max(before, after)) - before) / (after - before)
+                    found.append((self.start_ns + round((int(hour) + float(part)) * HOUR_NS), name))
+        return sorted(found)
+
+    def moon(self, at_ns: int) -> dict[str, str | float]:
+        """Return phase, elongation (degrees), illuminated fraction and age (days), and the next principal phase."""
+        following = next((moment for moment in self.moon_phases() if moment[0] > at_ns), None)
+        moon: dict[str, str | float] = {
+            "phase": self.moon_phase(at_ns).value,
+            "elongation": self.moon_elongation(at_ns),
+            "illuminated": self.moon_illumination(at_ns),
+            "age_days": self.moon_age_days(at_ns),
+        }
+        return moon | ({"next_phase": following[1].value, "next_at": iso(following[0])} if following else {})
+
+    def mercury(self, at_ns: int) -> dict[str, str | float | bool]:
+        """Return whether Mercury is retrograde, its longitude (degrees), speed, and when it turns."""
+        following = next((station for station in self.stations(Body.MERCURY) if station.ts_ns > at_ns), None)
+        mercury: dict[str, str | float | bool] = {
+            "retrograde": self.is_retrograde(Body.MERCURY, at_ns),
+            "longitude": self.longitude(Body.MERCURY, at_ns),
+            "degrees_a_day": self.speed(Body.MERCURY, at_ns),
+        }
+        return mercury | ({"turns_at": iso(following.ts_ns)} if following else {})
+
     def _station(self, speed: F64, hour: int) -> Station:
         before, after = speed[hour], speed[hour + 1]
         part = before / (before - after)
@@ -146,7 +196,9 @@ class SkyTable:
             raise InvariantBroken(
                 f"the sky table covers {self.start_ns} to {self.end_ns}, not {at_ns}: ask `Sky.table` first"
             )
-        return float(np.interp((at_ns - self.start_ns) / HOUR_NS, self._hours, values))
+        hour, rest = divmod(at_ns - self.start_ns, HOUR_NS)
+        before = float(values[hour])
+        return before + (float(values[hour + 1]) - before) * (rest / HOUR_NS) if rest else before
 
     def _when(self, elongation: float) -> int:
         return self.start_ns + round(float(np.interp(elongation, self._elongation, self._hours)) * HOUR_NS)
@@ -164,6 +216,7 @@ class Aspect:
 
 
 ASPECTS: Final = {"conjunction": 0.0, "sextile": 60.0, "square": 90.0, "trine": 120.0, "opposition": 180.0}
+_TONE: Final = {"conjunction": 0.0, "sextile": 1.0, "square": -1.0, "trine": 1.0, "opposition": -1.0}
 ORBS: Final = {"conjunction": 8.0, "sextile": 4.0, "square": 6.0, "trine": 6.0, "opposition": 8.0}
 """How far from exact an aspect still counts, in degrees, unless the asker says otherwise."""
 
@@ -171,14 +224,53 @@ ORBS: Final = {"conjunction": 8.0, "sextile": 4.0, "square": 6.0, "trine": 6.0, 
 def aspects_of(positions: Mapping[Body, float], orbs: Mapping[str, float] = ORBS) -> tuple[Aspect, ...]:
     """Return the aspects among longitudes in degrees, the most exact first."""
     found: list[Aspect] = []
-    bodies = list(positions)
-    for index, a in enumerate(bodies):
-        for b in bodies[index + 1 :]:
-            apart = separation(positions[a], positions[b])
-            for name, angle in ASPECTS.items():
-                if abs(apart - angle) <= orbs.get(name, 0.0):
-                    found.append(Aspect(a, b, name, apart, abs(apart - angle)))
+    wanted = [(name, angle, orbs[name]) for name, angle in ASPECTS.items() if name in orbs]
+    bodies = list(positions.items())
+    for index, (a, at) in enumerate(bodies):
+        for b, other in bodies[index + 1 :]:
+            apart = separation(at, other)
+            found += [
+                Aspect(a, b, name, apart, abs(apart - angle))
+                for name, angle, orb in wanted
+                if -orb <= apart - angle <= orb
+            ]
     return tuple(sorted(found, key=lambda aspect: aspect.off))
+
+
+def _windows(orbs: Mapping[str, float]) -> list[tuple[float, float, float, float, float]]:
+    """Return (lowest, highest, exact angle, orb, tone) of every aspect with an orb, by rising lowest angle."""
+    return sorted(
+        (ASPECTS[name] - orb, ASPECTS[name] + orb, ASPECTS[name], orb, _TONE[name])
+        for name, orb in orbs.items()
+        if orb > 0.0
+    )
+
+
+_WINDOWS: Final = _windows(ORBS)
+
+
+def aspect_balance(positions: Mapping[Body, float], orbs: Mapping[str, float] = ORBS) -> float:
+    """Return how far harmonious aspects outweigh tense ones, in [-1, 1]; 0.0 without an aspect.
+
+    Trine and sextile count for, square and opposition against, a conjunction neither way; each by its exactness, 1 at
+    the exact angle and 0 at the end of its orb. What counts for which side is the lore's own claim, nothing more.
+    """
+    windows = _WINDOWS if orbs is ORBS else _windows(orbs)
+    places = list(positions.values())
+    total = balance = 0.0
+    for index, one in enumerate(places):
+        for other in places[index + 1 :]:
+            apart = one - other if one > other else other - one
+            if apart > _HALF:
+                apart = _CIRCLE - apart
+            for low, high, angle, orb, tone in windows:
+                if apart < low:
+                    break
+                if apart <= high:
+                    weight = 1.0 - (apart - angle if apart > angle else angle - apart) / orb
+                    total += weight
+                    balance += weight * tone
+    return balance / total if total > 0.0 else 0.0
 
 
 def separation(a: float, b: float) -> float:
