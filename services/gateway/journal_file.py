@@ -105,6 +105,11 @@ class JournalFile:
         with self.transaction():
             self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def drop(self, key: str) -> None:
+        """Forget a small value."""
+        with self.transaction():
+            self._run("DELETE FROM meta WHERE key = ?", (key,))
+
     def get(self, key: str, default: str = "") -> str:
         """Return a small value."""
         row = self._fetch("SELECT value FROM meta WHERE key = ?", key)

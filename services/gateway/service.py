@@ -29,6 +29,7 @@ from services.gateway.classify import RefusalKind
 from services.gateway.clock import ClockWatch
 from services.gateway.commands import Commands
 from services.gateway.exchange_service import ExchangeService, flatten
+from services.gateway.flattening import Flattener
 from services.gateway.funding import FundingWatch
 from services.gateway.journal import Journal
 from services.gateway.listening import Ears
@@ -80,7 +81,8 @@ class GatewayService(BaseService):
         self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
-        self.commands = Commands(self.account, bus, self.exchange, Levers(self.account))
+        self.flattener = Flattener(self.account, self.recovery)
+        self.commands = Commands(self.account, bus, self.exchange, Levers(self.account), self.flattener)
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
         )
@@ -103,6 +105,7 @@ class GatewayService(BaseService):
         self.account.journal.open()
         self.account.load()
         self.keeper.load()
+        self.flattener.load()
         self.serve_http("POST", "/kill", self.commands.kill)
         await self.account.venue.start(Ears(self.market, self.private, self.recovery.request))
         await self._refuse_withdrawal()
@@ -123,6 +126,7 @@ class GatewayService(BaseService):
         self.spawn("intents", self.path.run)
         self.spawn("clock", self.clock.run)
         self.spawn("commands", self.commands.run)
+        self.spawn("flatten", self.flattener.run)
         self.spawn("requests", self._serve)
         self.spawn("status", self.status.run)
         if self.account.risk.fleet.others:
@@ -194,7 +198,7 @@ class GatewayService(BaseService):
         self.account.on_fill = self._filled
         self.account.on_bar = self.status.heard_bar
         self.account.on_admit = self._admitted
-        self.keeper.close_out = self.status.close_out = self._close_out
+        self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
         self.account.vetoes.append(self.clock.veto)
