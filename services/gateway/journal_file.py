@@ -11,15 +11,17 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from omega.errors import CorruptData, EnvironmentFault, InvariantBroken
 from services.gateway.schema import TABLES, VERSION
 
-_CHECKPOINT_PAGES: Final = 4_000
-"""Pages of the write-ahead log before a commit also tidies it up: 16 MB, so that an order seldom waits for that."""
+_CHECKPOINT_COMMITS: Final = 100
+"""Commits after which the write-ahead log is worth tidying up: about a thousand pages."""
+_CHECKPOINT_PAGES: Final = 16_000
+"""Pages of the write-ahead log before a commit tidies it up itself: 64 MB, should `checkpoint` not keep up."""
 
 
 class JournalFile:
@@ -31,6 +33,7 @@ class JournalFile:
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
         self._depth = 0
+        self._commits = 0
         self._on_commit: Callable[[], None] | None = None
 
     # life -----------------------------------------------------------------------------------------------------------
@@ -66,6 +69,19 @@ class JournalFile:
             os.close(self._lock)
             self._lock = None
 
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file, when there is enough of it; False when there is not.
+
+        Called from a thread of its own: a connection beside the event loop's does it, so that no order waits for it.
+        """
+        if self._commits < _CHECKPOINT_COMMITS:
+            return False
+        self._commits = 0
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        return True
+
     def on_commit(self, call: Callable[[], None]) -> None:
         """Call this after every commit: new events may wait in the outbox."""
         self._on_commit = call
@@ -94,6 +110,7 @@ class JournalFile:
             self._undone()
             raise
         self._depth = 0
+        self._commits += 1
         self._done()
         if self._on_commit is not None:
             self._on_commit()

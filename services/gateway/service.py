@@ -52,6 +52,7 @@ LEASE_TTL_S: Final = 5.0
 _RETAKE_S: Final = 5.0
 _PRUNE_S: Final = 600.0
 _RULES_S: Final = 10.0
+_CHECKPOINT_S: Final = 0.5
 
 
 class GatewayService(BaseService):
@@ -136,6 +137,7 @@ class GatewayService(BaseService):
         self.spawn("instruments", self._keep_instruments)
         self.spawn("lease", self._keep_lease)
         self.spawn("housekeeping", self._housekeep)
+        self.spawn("checkpoints", self._checkpoint)
         gc.collect()
         gc.freeze()
 
@@ -271,6 +273,12 @@ class GatewayService(BaseService):
         while True:
             await asyncio.sleep(_PRUNE_S)
             self.account.journal.prune()
+
+    async def _checkpoint(self) -> None:
+        """Tidy the journal's log up beside the loop: a commit that has to do it keeps an order waiting."""
+        while True:
+            await asyncio.sleep(_CHECKPOINT_S)
+            await asyncio.to_thread(self.account.journal.checkpoint)
 
     def _lease_name(self) -> str:
         return f"gateway:{self.account.venue_name}:{self.account.name}"

@@ -6,6 +6,7 @@ import itertools
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -232,3 +233,20 @@ def test_killed_at_any_point_keeps_whole_transactions_and_all_that_were_said(tmp
         journal.close()
         for name in ("-wal", "-shm"):
             Path(f"{path}{name}").unlink(missing_ok=True)
+
+
+def test_log_is_tidied_up_beside_the_commits(journal: Any) -> None:
+    """No commit does it: what waits for a commit is an order."""
+    journal.put("key", "few")
+    assert not journal.checkpoint(), "there is not enough to tidy up"
+    before = journal.path.stat().st_size
+    with ThreadPoolExecutor(1) as beside:
+        for number in range(300):
+            journal.put(f"key-{number}", "x" * 500)
+        tidied = beside.submit(journal.checkpoint)
+        for number in range(50):
+            journal.put(f"later-{number}", "y")
+        assert tidied.result()
+
+    assert journal.path.stat().st_size > before
+    assert (journal.get("key-299"), journal.get("later-49")) == ("x" * 500, "y")
