@@ -20,7 +20,9 @@ ZERO: Final = Decimal(0)
 EACH: Final = "*"
 _FORCED: Final = frozenset({Role.STOP, Role.LIQUIDATION})
 _TRIPS: Final = 1_000
-"""Round trips that are remembered of a bot in a symbol."""
+"""Round trips that are remembered of a bot in a symbol, at most."""
+_TRIPS_LEAST: Final = 20
+"""Round trips that are remembered though no rule looks back so far: one that is switched on knows something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,9 @@ class ProtectionBook:
         if trips and trips[-1].trade_id == fill.trade_id:
             return
         trips.append(Trip(str(fill.trade_id), fill.ts_ns, gained, value, fill.role))
+        since_ns = fill.ts_ns - self._look_back_ns(str(fill.bot))
+        while len(trips) > _TRIPS_LEAST and trips[0].ts_ns <= since_ns:
+            trips.popleft()
         if not old:
             self._judge(place, fill.ts_ns)
 
@@ -166,6 +171,12 @@ class ProtectionBook:
             if len(trips) >= low.trades and earned < low.required_pct:
                 words = f"{len(trips)} trades within {low.lookback_bars} bars earned {earned:.2f} %"
                 self._lock(bot, symbol, "low_profit", now_ns + low.stop_bars * length, words)
+
+    def _look_back_ns(self, bot: str) -> int:
+        """Return how far the rules about a bot's round trips look back."""
+        rules = self.of(bot)
+        bars = [rule.lookback_bars for rule in (rules.stoploss_guard, rules.low_profit) if rule] if rules else []
+        return max(bars, default=0) * self.bar_ns(bot)
 
     def _since(self, place: tuple[str, str], ts_ns: int) -> list[Trip]:
         return [trip for trip in self._trips.get(place, ()) if trip.ts_ns > ts_ns]
