@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from omega.cli.farm import Farm, FarmOptions
-from omega.cli.farm.composition import LOCKSTEP, URL_FILE, interrupted
+from omega.cli.farm.composition import KILL_KEY_FILE, KILL_URL_FILE, LOCKSTEP, URL_FILE, interrupted
 from omega.cli.farm.result import result
 from omega.config import Settings
 from omega.config.loader import load
@@ -171,6 +171,9 @@ async def _run(settings: Settings, options: FarmOptions, show: str) -> dict[str,
     async with interrupted(stop):
         if show != _Show.JSON:
             print(f"starting the farm: {', '.join(options.bots)} · logs in {options.home}", file=sys.stderr)
+            key, url = (options.home / KILL_KEY_FILE).parent, options.home / KILL_URL_FILE
+            switch = f"OMEGA_SECRETS_DIR={key} omega trade kill --url $(cat {url})"
+            print(f"to halt it, with or without Redis: {switch}", file=sys.stderr)
             if not options.redis_url:
                 door = f"export OMEGA_REDIS_URL=$(cat {options.home / URL_FILE})"
                 print(f"for `omega bot` and `omega topics` in another shell: {door}", file=sys.stderr)
