@@ -177,12 +177,7 @@ DISCORD_BOT = ServiceSpec(
     9105,
     needs=("redis",),
     reaches=("gateway",),
-    env=MappingProxyType(
-        {
-            "OMEGA_DISCORD_BOT__ENABLED": "true",
-            "OMEGA_GATEWAY__KILL_URL": f"http://{GATEWAY.label}:{GATEWAY.port}",
-        }
-    ),
+    env=MappingProxyType({"OMEGA_GATEWAY__KILL_URL": f"http://{GATEWAY.label}:{GATEWAY.port}"}),
     secrets=("discord_bot__token", "gateway__kill_key"),
     internet=True,
 )

@@ -59,8 +59,8 @@ def up(
 ) -> None:
     """Start the farm: exchange simulator, gateway, cosmic, ledger, one runner a bot; show it trading; Ctrl-C stops it.
 
-    The Discord bot joins when a token is configured. OMEGA_REDIS_URL names a Redis server; otherwise an embedded one is
-    started.
+    The Discord bot joins when a token is configured and discord_bot.enabled is true. OMEGA_REDIS_URL names a Redis
+    server; otherwise an embedded one is started.
     """
     settings = load().settings
     options = _options(
@@ -116,7 +116,7 @@ def _options(
     run_home = Path(home) if home else _fresh_home()
     _room(run_home)
     discord = settings.discord_bot
-    with_discord = bool(discord.token.get_secret_value())
+    with_discord = discord.enabled and bool(discord.token.get_secret_value())
     return FarmOptions(
         bots=names,
         speed=speed,
