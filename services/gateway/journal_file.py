@@ -19,9 +19,10 @@ from omega.errors import CorruptData, EnvironmentFault, InvariantBroken
 from services.gateway.schema import TABLES, VERSION
 
 _CHECKPOINT_COMMITS: Final = 100
-"""Commits after which the write-ahead log is worth tidying up: about a thousand pages."""
-_CHECKPOINT_PAGES: Final = 16_000
-"""Pages of the write-ahead log before a commit tidies it up itself: 64 MB, should `checkpoint` not keep up."""
+"""Commits after which the write-ahead log is worth tidying up in a pause: about a thousand pages."""
+_CHECKPOINT_PAGES: Final = 4_000
+"""Pages of the write-ahead log before a commit tidies it up itself: 16 MB. Longer it would cost each commit more: a log
+that grows is slower to sync than one that is written over."""
 
 
 class JournalFile:
@@ -33,7 +34,7 @@ class JournalFile:
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
         self._depth = 0
-        self._commits = 0
+        self._commits = self._looked = 0
         self._on_commit: Callable[[], None] | None = None
 
     # life -----------------------------------------------------------------------------------------------------------
@@ -70,13 +71,15 @@ class JournalFile:
             self._lock = None
 
     def checkpoint(self) -> bool:
-        """Move the write-ahead log into the file, when there is enough of it; False when there is not.
+        """Move the write-ahead log into the file if nothing was written since the last call; False when it stays.
 
-        Called from a thread of its own: a connection beside the event loop's does it, so that no order waits for it.
+        Called now and then from a thread of its own, with a connection beside the event loop's: in the pause between
+        two bars nobody waits for it. While orders come it stays away, as two syncs at once slow each other down.
         """
-        if self._commits < _CHECKPOINT_COMMITS:
+        quiet, self._looked = self._commits == self._looked, self._commits
+        if not quiet or self._commits < _CHECKPOINT_COMMITS:
             return False
-        self._commits = 0
+        self._commits = self._looked = 0
         with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
