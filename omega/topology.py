@@ -55,7 +55,8 @@ class ServiceSpec:
         module: what `python -m` runs; empty for Redis and PostgreSQL, which are not ours.
         extra: the extra of pyproject.toml and the target of the Dockerfile; empty where `module` is.
         port: health and metrics (services), or the port that the server listens on (Redis, PostgreSQL).
-        needs: names of the services that it connects to. It may reach these and nothing else.
+        needs: names of the services that it connects to. It may reach these and `reaches`, and nothing else.
+        reaches: names of the services that it may call at their own port, and starts without.
         env: settings as environment variables that a container needs beside the files in config/.
         secrets: files below SECRETS_DIR that it reads beside REDIS_SECRET, named section__field.
         ports: further named ports, for the simulator's API and its administration.
@@ -71,6 +72,7 @@ class ServiceSpec:
     extra: str
     port: int
     needs: tuple[str, ...] = ()
+    reaches: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=_nothing)
     secrets: tuple[str, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -154,7 +156,19 @@ GATEWAY = ServiceSpec(
 
 COSMIC = ServiceSpec("cosmic", "services.cosmic", "cosmic", 9103, needs=("redis",))
 LEDGER = ServiceSpec(
-    "ledger", "services.ledger", "ledger", 9104, needs=("redis", "postgres"), secrets=("database__url",)
+    "ledger",
+    "services.ledger",
+    "ledger",
+    9104,
+    needs=("redis", "postgres"),
+    env=MappingProxyType(
+        {
+            "OMEGA_LEDGER__ARCHIVE": f"{STATE_DIR}/archive",
+            "OMEGA_LEDGER__HEADS": f"{STATE_DIR}/heads",
+        }
+    ),
+    secrets=("database__url",),
+    writes_disk=True,
 )
 DISCORD_BOT = ServiceSpec(
     "discord_bot",
@@ -162,8 +176,9 @@ DISCORD_BOT = ServiceSpec(
     "discord_bot",
     9105,
     needs=("redis",),
-    env=MappingProxyType({"OMEGA_DISCORD_BOT__ENABLED": "true"}),
-    secrets=("discord_bot__token",),
+    reaches=("gateway",),
+    env=MappingProxyType({"OMEGA_GATEWAY__KILL_URL": f"http://{GATEWAY.label}:{GATEWAY.port}"}),
+    secrets=("discord_bot__token", "gateway__kill_key"),
     internet=True,
 )
 """Joins when a token is configured; Discord allows one connection a token, so there is one of it."""

@@ -97,6 +97,8 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         self._last: dict[str, str] = {}
         self._in_hand: set[tuple[str, str]] = set()
         self._pages: deque[tuple[int, list[Delivery]]] = deque()
+        self._owed: deque[tuple[int, str, str]] = deque()
+        """(place, topic, entry id behind which to go on): what this consumer had in hand and has not read again."""
         self._due: list[tuple[float, str, str]] = []
         self._acks: dict[str, list[str]] = {}
         self._flush_handle: asyncio.TimerHandle | None = None
@@ -170,15 +172,15 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         self._in_hand.clear()
         await self._lanes.refresh()
         await self._make_groups(self._lanes.all)
-        for place, topics in enumerate(self._lanes.of):
-            for topic in topics:
-                await self._own_pending(topic, place)
+        self._owed = deque((place, topic, "0") for place, topics in enumerate(self._lanes.of) for topic in topics)
         self._next_claim = time.monotonic() + self._patience.claim_s
         self._begun = True
 
     async def _next_batch(self) -> list[Delivery]:
         if not self._begun:
             await self._begin()
+        while self._owed and not self._pages:
+            await self._own_pending(*self._owed.popleft())
         if self._pages:
             return await self._next_page()
         if self._lanes.stale:
@@ -257,18 +259,19 @@ class GroupReader(AsyncIterator[list[Delivery]]):
             page.append(GroupDelivery(Received(topic, entry_id, envelope, published), attempts, self))
         return page
 
-    async def _own_pending(self, topic: str, place: int) -> None:
-        """Queue what this consumer had in hand when it died, oldest first."""
-        after = "0"
-        while True:
-            reply = await self._redis.xreadgroup(self._group, self._consumer, {topic: after}, count=self._batch)
-            entries = reply[0][1] if reply else []
-            if not entries:
-                return
-            after = entries[-1][0].decode()
-            page = await self._deliver(topic, entries, await self._counts(topic, entries))
-            if page:
-                self._pages.append((place, page))
+    async def _own_pending(self, place: int, topic: str, after: str) -> None:
+        """Queue a page of what this consumer had in hand when it died, oldest first, and owe the next one.
+
+        News of a topic is read only when nothing of it is owed any more, so that order holds and memory does too.
+        """
+        reply = await self._redis.xreadgroup(self._group, self._consumer, {topic: after}, count=self._batch)
+        entries = reply[0][1] if reply else []
+        if not entries:
+            return
+        self._owed.appendleft((place, topic, entries[-1][0].decode()))
+        page = await self._deliver(topic, entries, await self._counts(topic, entries))
+        if page:
+            self._pages.append((place, page))
 
     async def _counts(self, topic: str, entries: Sequence[Any]) -> dict[str, int]:
         rows = await self._redis.xpending_range(

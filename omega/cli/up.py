@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from omega.cli.farm import Farm, FarmOptions
-from omega.cli.farm.composition import LOCKSTEP, URL_FILE, interrupted
+from omega.cli.farm.composition import KILL_KEY_FILE, KILL_URL_FILE, LOCKSTEP, URL_FILE, interrupted
 from omega.cli.farm.result import result
 from omega.config import Settings
 from omega.config.loader import load
@@ -59,8 +59,8 @@ def up(
 ) -> None:
     """Start the farm: exchange simulator, gateway, cosmic, ledger, one runner a bot; show it trading; Ctrl-C stops it.
 
-    The Discord bot joins when a token is configured. OMEGA_REDIS_URL names a Redis server; otherwise an embedded one is
-    started.
+    The Discord bot joins when a token is configured and discord_bot.enabled is true. OMEGA_REDIS_URL names a Redis
+    server; otherwise an embedded one is started.
     """
     settings = load().settings
     options = _options(
@@ -116,7 +116,7 @@ def _options(
     run_home = Path(home) if home else _fresh_home()
     _room(run_home)
     discord = settings.discord_bot
-    with_discord = bool(discord.token.get_secret_value())
+    with_discord = discord.enabled and bool(discord.token.get_secret_value())
     return FarmOptions(
         bots=names,
         speed=speed,
@@ -171,6 +171,9 @@ async def _run(settings: Settings, options: FarmOptions, show: str) -> dict[str,
     async with interrupted(stop):
         if show != _Show.JSON:
             print(f"starting the farm: {', '.join(options.bots)} · logs in {options.home}", file=sys.stderr)
+            key, url = (options.home / KILL_KEY_FILE).parent, options.home / KILL_URL_FILE
+            switch = f"OMEGA_SECRETS_DIR={key} omega trade kill --url $(cat {url})"
+            print(f"to halt it, with or without Redis: {switch}", file=sys.stderr)
             if not options.redis_url:
                 door = f"export OMEGA_REDIS_URL=$(cat {options.home / URL_FILE})"
                 print(f"for `omega bot` and `omega topics` in another shell: {door}", file=sys.stderr)

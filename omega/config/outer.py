@@ -43,7 +43,7 @@ class Notices(Section):
 class DiscordBot(Section):
     """The bot in the guild."""
 
-    enabled: bool = setting(False, "whether `omega up` starts it; it also needs a token")
+    enabled: bool = setting(True, "whether `omega up` starts it when there is a token")
     token: SecretStr = setting(NO_SECRET, "bot token, from a secret file")
     api_base: str = setting("", "REST base; empty = Discord's own. Another one is refused in live mode")
     gateway_url: str = setting("", "gateway address; empty = the one that Discord names. Refused in live mode")

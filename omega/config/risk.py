@@ -193,6 +193,11 @@ class Risk(Section):
         dict, "strategies by family; a strategy in none is a family of its own", reload=LIVE
     )
     accounts: list[str] = setting(list, "every account of the fleet as venue/account; empty = this one alone")
+    shares: dict[str, Percent] = setting(
+        dict,
+        "part of the fleet's and the venue's limits that each account may use, 0 to 1; accounts without one share the "
+        "rest equally",
+    )
     fleet_stale_s: float = setting(
         5.0, "age of another account's figures beyond which fleet limits deny entries", unit="s", reload=LIVE, gt=0
     )
@@ -201,3 +206,13 @@ class Risk(Section):
     protections: dict[str, Protections] = setting(
         dict, "entry locks by bot; the name `*` stands for each bot that is not named", reload=LIVE
     )
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Risk:
+        if strangers := sorted(set(self.shares) - set(self.accounts)):
+            raise ValueError(f"risk.shares names {', '.join(strangers)}, which risk.accounts does not")
+        if sum(self.shares.values()) > 1:
+            raise ValueError(
+                f"risk.shares adds up to {sum(self.shares.values())}, more than 1: the limits would not hold"
+            )
+        return self

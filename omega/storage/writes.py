@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Row as SqlRow
 from sqlalchemy import Table, and_, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omega.domain import Fill, Position, Role, Side
 from omega.domain.ids import AccountName, BotName, ClientId, OrderId, Symbol, TradeId, VenueName
 from omega.storage.books import Book, BookKey, Fact, Funded, Moment, Trip, fold, key_of, moment_of
+from omega.storage.bulk import insert_rows
 from omega.storage.tables import fills, funding, positions, trades
 
 Row = Mapping[str, Any]
@@ -25,14 +25,13 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[R
     """Insert the rows that the table does not know yet and return their primary keys."""
     if not rows:
         return set()
-    return {tuple(row) for row in await connection.execute(_insert_new(connection.dialect.name, table), list(rows))}
+    return {tuple(row) for row in await insert_rows(connection, table, rows, tail=_if_new(table))}
 
 
 async def replace_rows(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows, or put them in the place of those with the same primary key."""
-    if not rows:
-        return
-    await connection.execute(_replace(connection.dialect.name, table), list(rows))
+    """Insert rows, each of another primary key, or put them in the place of those with the same one."""
+    if rows:
+        await insert_rows(connection, table, rows, tail=_in_place(table))
 
 
 async def rows_by_key(
@@ -159,18 +158,17 @@ def _same_book(table: Table, key: BookKey) -> Any:
     return and_(*(table.c[name] == value for name, value in key._asdict().items()))
 
 
-@cache  # building a statement costs more than running it
-def _insert_new(dialect: str, table: Table) -> Any:
-    return _insert(dialect, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+@cache
+def _if_new(table: Table) -> str:
+    return f"ON CONFLICT DO NOTHING RETURNING {_keys(table)}"
 
 
 @cache
-def _replace(dialect: str, table: Table) -> Any:
-    keys = tuple(table.primary_key.columns)
-    statement = _insert(dialect, table)
-    changed = {column.name: statement.excluded[column.name] for column in table.columns if column not in set(keys)}
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+def _in_place(table: Table) -> str:
+    keys = set(table.primary_key.columns)
+    changed = ", ".join(f'"{column.name}" = excluded."{column.name}"' for column in table.columns if column not in keys)
+    return f"ON CONFLICT ({_keys(table)}) DO UPDATE SET {changed}"
 
 
-def _insert(dialect: str, table: Table) -> Any:
-    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+def _keys(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.primary_key.columns)

@@ -10,7 +10,8 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -18,12 +19,14 @@ import structlog
 from omega.bus.messages import RISK_REDUCING, Command, CommandResult, Verb
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
+from omega.domain import EXTERNAL
 from omega.errors import Denied, EnvironmentFault, OmegaError
 from omega.runtime.http import HttpAnswer, HttpRequest
 from omega.runtime.kill import sign
 from services.gateway.account import Account
 from services.gateway.adoption import adopt, part_to_close
 from services.gateway.exchange_service import ExchangeService
+from services.gateway.flattening import RUNNER_S, Flattener, Wish
 from services.gateway.risk.levers import Levers
 from services.gateway.standing import ORDERS
 
@@ -32,12 +35,10 @@ KILL_WINDOW_S: Final = 60.0
 """How old a signed kill request may be."""
 _RISKY_S: Final = 10.0
 """Age at which a command that adds risk is worthless."""
-_POLL_S: Final = 0.1
 _FLAT_S: Final = 30.0
+"""How long the answer to a kill request waits for flat books; they are worked on whether it waits or not."""
 _NONCE_LENGTH: Final = 8
 _SINCE: Final = "commands_since:"
-_RUNNER_S: Final = 2.0
-"""How long a runner has to begin to close what its bot holds, before the gateway does."""
 
 _log = structlog.get_logger(__name__)
 
@@ -45,11 +46,15 @@ _log = structlog.get_logger(__name__)
 class Commands:
     """Carries out commands for one account."""
 
-    def __init__(self, account: Account, bus: Bus, exchange: ExchangeService, levers: Levers) -> None:
+    def __init__(
+        self, account: Account, bus: Bus, exchange: ExchangeService, levers: Levers, flattener: Flattener
+    ) -> None:
         self._account = account
         self._bus = bus
         self._levers = levers
         self._exchange = exchange
+        self._flattener = flattener
+        flattener.on_flat = self._flat
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -99,7 +104,7 @@ class Commands:
             return await self._adopt(command)
         if command.verb in ORDERS:
             self._stand(command)
-        return await self._for_farm(command) if command.target == FARM else self._for_bot(command)
+        return self._for_farm(command) if command.target == FARM else self._for_bot(command)
 
     def _stand(self, command: Command) -> None:
         """Keep what a verb leaves behind: the gate holds a pause also when the runner is dead or has forgotten it."""
@@ -128,27 +133,31 @@ class Commands:
 
     def _for_bot(self, command: Command) -> str:
         """Stand behind the runner, which carries the command out by itself when it lives."""
-        bot, symbols = command.target, self._account.books.symbols()
-        held = any(self._account.books.book(bot, symbol).size for symbol in symbols)
         match command.verb:
             case Verb.PAUSE | Verb.DRAIN:
                 return self._tell(command, "accepted", "the gate refuses its entries from now on")
             case Verb.RESUME:
+                self._flattener.forget([command.target])
                 return self._tell(command, "accepted", "the gate lets its entries through again")
-            case Verb.FLATTEN if held:
-                self._spawn(self._flatten_for(command), f"flatten:{bot}")
-                return self._tell(command, "accepted", "the gate refuses its entries; its position is being closed")
+            case Verb.FLATTEN:
+                words = "the gate refuses its entries; what it holds is closed until the venue proves it flat"
+                return self._bring_flat(command, [command.target], words, patience_s=RUNNER_S)
             case _:
                 return self._tell(command, "accepted", "the runner carries it out")
 
-    async def _flatten_for(self, command: Command) -> None:
-        """Close a bot's positions when its runner has not begun to."""
-        bot = command.target
-        await asyncio.sleep(_RUNNER_S)
-        for symbol in sorted(self._account.books.symbols()):
-            if self._account.books.book(bot, symbol).size and not self._account.reserved(symbol, bot=bot):
-                _log.warning("flatten.taken_over", bot=bot, symbol=symbol)
-                await self._exchange.close_position(symbol, bot=bot, reason=f"flatten by {command.actor}")
+    def _bring_flat(self, command: Command, bots: Iterable[str], words: str, *, patience_s: float = 0.0) -> str:
+        """Write down who is to be flat together with the answer: neither survives a kill without the other."""
+        wish = Wish(command.command_id, command.target, command.actor)
+        with self._account.journal.transaction():
+            self._flattener.want(bots, wish, patience_s=patience_s)
+            return self._tell(command, "accepted", words)
+
+    def _flat(self, wish: Wish) -> None:
+        """Tell that the last bot of a command is flat, maybe in a later life than the one that took the command."""
+        command = Command(wish.command_id, Verb.FLATTEN, wish.target, wish.actor, "")
+        self._tell(
+            command, "confirmed", "every book that was to be flat is" if wish.target == FARM else "its book is flat"
+        )
 
     async def _adopt(self, command: Command) -> str:
         """Give an EXTERNAL position to a bot, or close it."""
@@ -165,7 +174,7 @@ class Commands:
         await self._exchange.close_external(symbol, size, reason=f"closed by {command.actor}")
         return self._tell(command, "applied", f"an order closes the external {size} {symbol}")
 
-    async def _for_farm(self, command: Command) -> str:
+    def _for_farm(self, command: Command) -> str:
         account, ts = self._account, self._account.clock()
         why = f"{command.verb} by {command.actor}: {command.reason or 'no reason given'}"
         match command.verb:
@@ -174,13 +183,19 @@ class Commands:
                 return self._tell(command, "confirmed", "entries are halted, stops stay")
             case Verb.FLATTEN:
                 account.halt.set(why, by=command.actor, ts_ns=ts)
-                self._tell(command, "accepted", "entries are halted, positions are being closed")
-                return await self._flatten(command)
+                holders = (bot for (bot, _), book in account.books.items() if book.size)
+                bots = {*account.settings.bots, *holders, *(order.bot for order in account.reserved())}
+                return self._bring_flat(
+                    command, bots - {str(EXTERNAL)}, "entries are halted, positions are being closed"
+                )
             case Verb.RELEASE:
                 if not command.reason.strip():
                     raise Denied("a release names its reason", rule="reason")
                 freed = account.halt.release(command.reason, by=command.actor, ts_ns=ts)
                 return self._tell(command, "confirmed", "entries are free" if freed else "nothing was halted")
+            case Verb.RESUME:
+                self._flattener.forget(self._flattener.wanted)
+                return self._tell(command, "confirmed", "the gate lets the bots' entries through again")
             case _:
                 return self._tell(command, "confirmed", "the bots carry it out, the gateway has nothing to do")
 
@@ -193,21 +208,6 @@ class Commands:
         if deed is None:
             raise Denied(f"the gate takes halt, release and limit, not {command.verb}", rule="verb")
         return self._tell(command, "confirmed", deed(command))
-
-    async def _flatten(self, command: Command) -> str:
-        """Close every book, reduce-only at market, and wait until the books say so."""
-        symbols = sorted(self._account.books.symbols())
-        for symbol in symbols:
-            await self._exchange.close_position(symbol, reason=f"flatten by {command.actor}")
-        until = time.monotonic() + _FLAT_S
-        while time.monotonic() < until:
-            if not any(self._held(symbol) for symbol in symbols):
-                return self._tell(command, "confirmed", "every book is flat")
-            await asyncio.sleep(_POLL_S)
-        return self._tell(command, "applied", "the closing orders are at the venue and not filled yet")
-
-    def _held(self, symbol: str) -> bool:
-        return any(bot != "external" for bot in self._account.books.open(symbol))
 
     def _tell(self, command: Command, stage: str, detail: str) -> str:
         result = CommandResult(command.command_id, SERVICE, command.target, stage, detail)
@@ -241,4 +241,14 @@ class Commands:
             return HttpAnswer.of_json({"error": "this request was carried out before"}, status=409)
         command = Command(f"kill:{nonce}", verb, FARM, actor, str(body.get("reason", "")))
         stage = await self.apply(command)
+        if verb is Verb.FLATTEN:
+            stage = await self._until_flat(command.command_id)
         return HttpAnswer.of_json({"stage": stage, "halted": self._account.halt.active})
+
+    async def _until_flat(self, command_id: str) -> str:
+        """Wait a while until nothing of a command is left to do; return how far it has come."""
+        account = self._account
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FLAT_S):
+                await account.activity.until(lambda: self._flattener.done(command_id))
+        return account.journal.command_stage(command_id)

@@ -7,7 +7,7 @@ watches it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -50,6 +50,11 @@ class Deed:
     def raises(self) -> bool:
         """Tell whether it adds protection."""
         return self.plan is None or self.size > self.plan.size or self.moves
+
+    @property
+    def lowers(self) -> bool:
+        """Tell whether it takes protection away; one that moves may do both."""
+        return self.plan is not None and self.size < self.plan.size
 
     @property
     def moves(self) -> bool:
@@ -141,7 +146,21 @@ def deeds(
         if plan.order_id in kept or plan.kind is PlanKind.OTHER or (stranger and external):
             continue
         found.append(Deed(owners.get(plan.order_id, ("", "")), plan.kind, ZERO, plan.trigger, plan))
-    return sorted(found, key=lambda deed: not deed.raises)
+    return sorted(found, key=lambda deed: (not deed.raises, deed.lowers))
+
+
+def must_wait(deed: Deed, lacking: Collection[PlanKind], net: Decimal) -> bool:
+    """Tell whether a deed has to wait because what should stand instead of its order does not.
+
+    The net position is one: where the stop of one bot takes over from another's, the old one protects until the new one
+    stands, whoever owns it. What stands on the other side protects nothing.
+
+    Args:
+        deed: the next one, in the order of `deeds`.
+        lacking: the kinds of which a raise of this symbol was not carried out in this pass.
+        net: signed position of the symbol.
+    """
+    return deed.lowers and deed.kind in lacking and deed.plan is not None and deed.plan.side is closing_side(net)
 
 
 def covered(bot: str, plans: Sequence[PlanOrder], owners: Mapping[str, Holder]) -> Decimal:

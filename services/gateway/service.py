@@ -29,6 +29,7 @@ from services.gateway.classify import RefusalKind
 from services.gateway.clock import ClockWatch
 from services.gateway.commands import Commands
 from services.gateway.exchange_service import ExchangeService, flatten
+from services.gateway.flattening import Flattener
 from services.gateway.funding import FundingWatch
 from services.gateway.journal import Journal
 from services.gateway.listening import Ears
@@ -51,6 +52,7 @@ LEASE_TTL_S: Final = 5.0
 _RETAKE_S: Final = 5.0
 _PRUNE_S: Final = 600.0
 _RULES_S: Final = 10.0
+_CHECKPOINT_S: Final = 0.5
 
 
 class GatewayService(BaseService):
@@ -80,7 +82,8 @@ class GatewayService(BaseService):
         self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
-        self.commands = Commands(self.account, bus, self.exchange, Levers(self.account))
+        self.flattener = Flattener(self.account, self.recovery)
+        self.commands = Commands(self.account, bus, self.exchange, Levers(self.account), self.flattener)
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
         )
@@ -103,6 +106,7 @@ class GatewayService(BaseService):
         self.account.journal.open()
         self.account.load()
         self.keeper.load()
+        self.flattener.load()
         self.serve_http("POST", "/kill", self.commands.kill)
         await self.account.venue.start(Ears(self.market, self.private, self.recovery.request))
         await self._refuse_withdrawal()
@@ -123,6 +127,7 @@ class GatewayService(BaseService):
         self.spawn("intents", self.path.run)
         self.spawn("clock", self.clock.run)
         self.spawn("commands", self.commands.run)
+        self.spawn("flatten", self.flattener.run)
         self.spawn("requests", self._serve)
         self.spawn("status", self.status.run)
         if self.account.risk.fleet.others:
@@ -132,6 +137,7 @@ class GatewayService(BaseService):
         self.spawn("instruments", self._keep_instruments)
         self.spawn("lease", self._keep_lease)
         self.spawn("housekeeping", self._housekeep)
+        self.spawn("checkpoints", self._checkpoint)
         gc.collect()
         gc.freeze()
 
@@ -194,7 +200,7 @@ class GatewayService(BaseService):
         self.account.on_fill = self._filled
         self.account.on_bar = self.status.heard_bar
         self.account.on_admit = self._admitted
-        self.keeper.close_out = self.status.close_out = self._close_out
+        self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
         self.account.vetoes.append(self.clock.veto)
@@ -267,6 +273,12 @@ class GatewayService(BaseService):
         while True:
             await asyncio.sleep(_PRUNE_S)
             self.account.journal.prune()
+
+    async def _checkpoint(self) -> None:
+        """Tidy the journal's log up beside the loop: a commit that has to do it keeps an order waiting."""
+        while True:
+            await asyncio.sleep(_CHECKPOINT_S)
+            await asyncio.to_thread(self.account.journal.checkpoint)
 
     def _lease_name(self) -> str:
         return f"gateway:{self.account.venue_name}:{self.account.name}"

@@ -24,7 +24,18 @@ from omega.errors import OmegaError, Rejected, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
-from services.gateway.protection import Deed, Holder, Wanted, adopt, covered, deeds, stop_sizes, unwatched, wanted
+from services.gateway.protection import (
+    Deed,
+    Holder,
+    Wanted,
+    adopt,
+    covered,
+    deeds,
+    must_wait,
+    stop_sizes,
+    unwatched,
+    wanted,
+)
 from services.gateway.rows import JournalPlan
 from services.gateway.turns import GATEWAY
 from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
@@ -198,14 +209,14 @@ class StopKeeper:
             self._own(holder, self._plans[order_id])
         todo = deeds(wants, plans, self._owners(), external=sizes.get(str(EXTERNAL), ZERO), net=net)
         self._measure(symbol, sizes, wants)
-        changed, lacking = False, set[tuple[Holder, PlanKind]]()
+        changed, lacking = False, set[PlanKind]()
         for deed in todo:
-            if not deed.raises and (deed.holder, deed.kind) in lacking:
-                continue  # what should replace it does not stand
+            if must_wait(deed, lacking, net):
+                continue
             outcome = await self._do(symbol, deed, net)
             changed |= outcome is not _Outcome.REFUSED
             if deed.raises and outcome is not _Outcome.DONE:
-                lacking.add((deed.holder, deed.kind))
+                lacking.add(deed.kind)
         return changed
 
     def _wishes(self, symbol: str) -> tuple[dict[str, Decimal], Decimal, list[Wanted]]:

@@ -84,6 +84,7 @@ def test_no_secret_stands_in_the_environment_and_each_reaches_its_consumer_alone
 
     users = {pod.name for pod in overlay.pods()} - {"redis", "postgres", "prometheus", "grafana"}
     own = {name: {name} for name in ("gateway", "ledger", "discord-bot", "postgres")}
+    own["kill"] = {"gateway", "discord-bot"}
     assert mounted == {**own, "redis-acl": {"redis"}, **{f"redis-{name}": {name} for name in users}}
 
 
@@ -157,6 +158,7 @@ def test_pods_reach_exactly_what_the_topology_says(overlay: Any) -> None:
     services = farm(simulator=overlay.simulated, discord=True)
     ports = {spec.label: next(iter(spec.ports.values()), spec.port) for spec in (*services, *INFRASTRUCTURE)}
     wanted = {(spec.label, need, ports[need]) for spec in services for need in spec.needs if need in ports}
+    wanted |= {(spec.label, other, ports[other]) for spec in services for other in spec.reaches}
     if overlay.simulated:
         wanted |= {("prometheus", spec.label, spec.port) for spec in services} | {("grafana", "prometheus", 9090)}
 

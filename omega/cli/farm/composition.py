@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -32,6 +33,9 @@ READY_S = 60.0
 LOCKSTEP = "lockstep"
 URL_FILE = "redis.url"
 """In the run's folder: the server's URL with the login for people, for `omega bot`, `omega topics` and redis-cli."""
+KILL_KEY_FILE = "secrets/gateway__kill_key"
+KILL_URL_FILE = "kill.url"
+"""In the run's folder: where and with which key `omega trade kill` reaches the gateway when Redis is gone."""
 DEMO = {"API_KEY": "demo-key", "API_SECRET": "demo-secret", "PASSPHRASE": "demo-pass"}
 """What the simulator lets in; play money needs no secret."""
 
@@ -71,6 +75,8 @@ class Farm:
         self.ports = HeldPorts()
         self.admin_port = self.ports.take()
         self.simulator_port = self.ports.take()
+        self._gateway_port = self.ports.take()
+        self._kill_key = settings.gateway.kill_key.get_secret_value() or secrets.token_hex(16)
         self.admin = AdminClient(self.admin_port)
         self.redis_url = options.redis_url
         self._keys: Keys | None = None
@@ -158,6 +164,7 @@ class Farm:
         self.options.home.mkdir(parents=True, exist_ok=True)
         if not self.redis_url:
             await self._start_redis()
+        self._show_kill_switch()
         for child in self._children():
             await self.processes.start(child)
         self.bus = connect(self.redis_url, env=self.settings.environment.name, source="cli:up")
@@ -194,6 +201,23 @@ class Farm:
         self.redis_url, self.admin_url = keys.login(url, "cli"), keys.login(url, ADMIN)
         write_private(self.options.home / URL_FILE, self.redis_url + "\n")
 
+    def _show_kill_switch(self) -> None:
+        """Leave address and key of the kill switch where a person finds them with Redis dead."""
+        home = self.options.home
+        (home / KILL_KEY_FILE).parent.mkdir(mode=0o700, exist_ok=True)
+        write_private(home / KILL_KEY_FILE, self._kill_key)
+        write_private(home / KILL_URL_FILE, self._kill_url + "\n")
+
+    @property
+    def _kill_url(self) -> str:
+        return f"http://127.0.0.1:{self._gateway_port}"
+
+    def _kill_env(self, service: str) -> dict[str, str]:
+        """Give the key to those who check it and who sign with it, and to nobody else."""
+        if service not in {"gateway", "discord_bot"}:
+            return {}
+        return {"OMEGA_GATEWAY__KILL_KEY": self._kill_key, "OMEGA_GATEWAY__KILL_URL": self._kill_url}
+
     def _redis_env(self, service: str, bot: str) -> dict[str, str]:
         if self._keys is None:
             return {"OMEGA_REDIS_URL": self.redis_url}
@@ -224,7 +248,7 @@ class Farm:
 
     def _child(self, name: str, service: str, env: dict[str, str]) -> Child:
         home = self.options.home
-        port = self.ports.take()
+        port = self._gateway_port if service == "gateway" else self.ports.take()
         base = f"http://127.0.0.1:{self.simulator_port}"
         common = {
             "OMEGA_ENV": self.settings.environment.name,
@@ -233,6 +257,7 @@ class Farm:
             "OMEGA_MONITORING__HOST": "127.0.0.1",
             "OMEGA_MONITORING__PORT": str(port),
             **self._ledger_env(),
+            **self._kill_env(service),
             "OMEGA_GATEWAY__REST_URL": base,
             "OMEGA_GATEWAY__WS_URL": base.replace("http", "ws"),
             "OMEGA_GATEWAY__JOURNAL": str(home / "journal.db"),

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omega.bus.codec import encode
 from omega.bus.port import Received
 from omega.errors import CorruptData
+from omega.storage.bulk import insert_rows
 from omega.storage.ledger.partitions import need_partition
 from omega.storage.tables import archives, chain, events
 from omega.storage.writes import replace_rows
@@ -107,7 +108,7 @@ async def append(connection: AsyncConnection, batch: Sequence[Received], *, now_
 async def insert_events(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Insert complete rows, by COPY where it pays."""
     if connection.dialect.name != "postgresql" or len(rows) < _COPIED:
-        await connection.execute(insert(events), list(rows))
+        await insert_rows(connection, events, rows)
         return
     names = [column.name for column in events.columns]
     raw: Any = (await connection.get_raw_connection()).driver_connection

@@ -1,12 +1,13 @@
 """What the other accounts of the fleet use, as they last said on the bus, and whether that is still news. Pure.
 
-Every gateway tells its use in its account status. With one account in `risk.accounts` there is nobody to wait for and
-fleet limits are exact; with more, two gateways may admit within the time that a status takes.
+Every gateway tells its use in its account status. What another admits within the time that a status takes cannot be
+known, so each account also has its own share of every limit that several count together: shares that sum to one keep
+the whole whatever interleaves (docs/adr/0019).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -15,6 +16,7 @@ from omega.bus.messages import AccountStatus, SymbolUse
 from services.gateway.risk.scopes import Entity, Scope
 
 ZERO: Final = Decimal(0)
+WHOLE: Final = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,27 @@ class Fleet:
     def __init__(self, own: str) -> None:
         self._own = own
         self._others: tuple[str, ...] = ()
+        self._shares: dict[str, Decimal] = {}
         self._heard: dict[str, _Heard] = {}
 
-    def configure(self, accounts: list[str]) -> None:
-        """Take the names (venue/account) of every account of the fleet."""
+    def configure(self, accounts: list[str], shares: Mapping[str, Decimal]) -> None:
+        """Take the names (venue/account) of every account of the fleet, and the parts of the limits that are given."""
         self._others = tuple(sorted(set(accounts) - {self._own}))
+        names = {self._own, *self._others}
+        plain = names - set(shares)
+        rest = max(WHOLE - sum((shares[name] for name in names - plain), ZERO), ZERO)
+        self._shares = {name: shares[name] if name in shares else rest / len(plain) for name in names}
+
+    def share(self, entity: Entity) -> Decimal:
+        """Return the part of a scope's limits that this account may use, in [0, 1]; 1 where it is the only one.
+
+        A venue's limits are divided among its accounts alone, in the proportion of their parts.
+        """
+        others = sum((self._shares[name] for name in self._names(entity)), ZERO)
+        own = self._shares[self._own]
+        if not others:
+            return WHOLE
+        return own if entity.scope is Scope.FLEET else own / (own + others)
 
     @property
     def others(self) -> tuple[str, ...]:

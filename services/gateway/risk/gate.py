@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -23,7 +24,7 @@ from services.gateway.risk.measures import SAFE, Added, Facts, Uses
 from services.gateway.risk.protections import Lock, ProtectionBook
 from services.gateway.risk.rate import OrderRate
 from services.gateway.risk.reservations import Reservations
-from services.gateway.risk.scopes import EXPOSURE, FLEET, LOSSES, Entity, Measure, Scope
+from services.gateway.risk.scopes import EXPOSURE, FLEET, LOSSES, SUMMED, Entity, Measure, Scope
 
 ZERO: Final = Decimal(0)
 WHOLE: Final = Decimal(1)
@@ -105,7 +106,7 @@ class RiskGate:
         self._groups.clear()
         self._capitals = self._capital_table()
         self.limits.configure(settings)
-        self.fleet.configure(settings.risk.accounts)
+        self.fleet.configure(settings.risk.accounts, settings.risk.shares)
         self.correlations.configure(settings.risk)
         self.protections.configure(settings)
         self.reservations.regroup()
@@ -161,6 +162,24 @@ class RiskGate:
                 beyond = limit.broken(after, bound)
                 further = beyond and (limit.measure in LOSSES or limit.broken(after, before))
                 yield Figure(limit, before, after, bound, further)
+        yield from self._shared(added, share)
+
+    def _shared(self, added: Added, scaled: Decimal) -> Iterator[Figure]:
+        """Measure this account's own part of every limit that it has together with others.
+
+        What the others do meanwhile has no say in it, so that no interleaving of two gateways breaks the whole.
+        """
+        for entity in (FLEET, self._facts.venue_entity):
+            part = self.fleet.share(entity)
+            limits = [limit for limit in self.limits.of(entity) if limit.measure in EXPOSURE | SUMMED]
+            if part == WHOLE or not limits:
+                continue
+            around = self.uses.around(self._facts.entity, (limit.measure for limit in limits), added)
+            for limit, (before, after) in zip(limits, around, strict=True):
+                bound = self.bound(limit, scaled) * (part if limit.measure in SUMMED else WHOLE)
+                own = replace(limit, origin=f"{limit.origin}, {part * 100:.4g} % of it for this account (risk.shares)")
+                further = limit.broken(after, bound) and limit.broken(after, before)
+                yield Figure(own, before, after, bound, further)
 
     def _bot_cap(self, entity: Entity, symbol: str) -> Limit:
         trading, instrument = self._settings.trading, self._facts.instrument(symbol)

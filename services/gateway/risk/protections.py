@@ -20,18 +20,19 @@ ZERO: Final = Decimal(0)
 EACH: Final = "*"
 _FORCED: Final = frozenset({Role.STOP, Role.LIQUIDATION})
 _TRIPS: Final = 1_000
-"""Round trips that are remembered of a bot in a symbol."""
+"""Round trips that are remembered of a bot in a symbol, at most."""
+_TRIPS_LEAST: Final = 20
+"""Round trips that are remembered though no rule looks back so far: one that is switched on knows something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """One round trip. Units: profit in quote currency after costs, value that of the entry in quote currency."""
+    """One round trip, no larger than the rules need: there are thousands. Units: earned in % of the entry's value."""
 
-    trade_id: str
     ts_ns: int
-    profit: Decimal
-    value: Decimal
-    role: Role
+    earned: Decimal
+    stopped: bool
+    """Whether a stop or a liquidation ended it, with a loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ProtectionBook:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._trips: dict[tuple[str, str], deque[Trip]] = {}
+        self._last: dict[tuple[str, str], str] = {}
         self._open: dict[tuple[str, str], Decimal] = {}
         self._locks: dict[tuple[str, str, str], Lock] = {}
         self._equity: dict[str, deque[tuple[int, Decimal]]] = {}
@@ -89,10 +91,15 @@ class ProtectionBook:
         value = self._open.get(place, ZERO)
         if not after.size:
             self._open.pop(place, None)
-        trips = self._trips.setdefault(place, deque(maxlen=_TRIPS))
-        if trips and trips[-1].trade_id == fill.trade_id:
+        if self._last.get(place) == fill.trade_id:
             return
-        trips.append(Trip(str(fill.trade_id), fill.ts_ns, gained, value, fill.role))
+        self._last[place] = str(fill.trade_id)
+        trips = self._trips.setdefault(place, deque(maxlen=_TRIPS))
+        earned = gained / value * 100 if value else ZERO
+        trips.append(Trip(fill.ts_ns, earned, fill.role in _FORCED and gained < 0))
+        since_ns = fill.ts_ns - self._look_back_ns(str(fill.bot))
+        while len(trips) > _TRIPS_LEAST and trips[0].ts_ns <= since_ns:
+            trips.popleft()
         if not old:
             self._judge(place, fill.ts_ns)
 
@@ -155,17 +162,22 @@ class ProtectionBook:
             words = f"cool-down of {rules.cooldown_bars} bars after an exit"
             self._lock(bot, symbol, "cooldown", now_ns + rules.cooldown_bars * length, words)
         if (guard := rules.stoploss_guard) is not None:
-            stops = [t for t in self._since(place, now_ns - guard.lookback_bars * length) if t.role in _FORCED]
-            lost = [trip for trip in stops if trip.profit < 0]
+            lost = [trip for trip in self._since(place, now_ns - guard.lookback_bars * length) if trip.stopped]
             if len(lost) >= guard.trades:
                 words = f"{len(lost)} stops within {guard.lookback_bars} bars"
                 self._lock(bot, symbol, "stoploss_guard", now_ns + guard.stop_bars * length, words)
         if (low := rules.low_profit) is not None:
             trips = self._since(place, now_ns - low.lookback_bars * length)
-            earned = sum((trip.profit / trip.value * 100 for trip in trips if trip.value), ZERO)
+            earned = sum((trip.earned for trip in trips), ZERO)
             if len(trips) >= low.trades and earned < low.required_pct:
                 words = f"{len(trips)} trades within {low.lookback_bars} bars earned {earned:.2f} %"
                 self._lock(bot, symbol, "low_profit", now_ns + low.stop_bars * length, words)
+
+    def _look_back_ns(self, bot: str) -> int:
+        """Return how far the rules about a bot's round trips look back."""
+        rules = self.of(bot)
+        bars = [rule.lookback_bars for rule in (rules.stoploss_guard, rules.low_profit) if rule] if rules else []
+        return max(bars, default=0) * self.bar_ns(bot)
 
     def _since(self, place: tuple[str, str], ts_ns: int) -> list[Trip]:
         return [trip for trip in self._trips.get(place, ()) if trip.ts_ns > ts_ns]

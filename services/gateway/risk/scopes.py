@@ -47,4 +47,7 @@ class Entity(NamedTuple):
         return f"{self.scope} {self.name}".strip()
 
 
+SUMMED: Final = frozenset({Measure.GROSS, Measure.NET, Measure.CORRELATED, Measure.RATE})
+"""Measures that add up over accounts; those that are ratios hold for the whole when they hold for each."""
+
 FLEET: Final = Entity(Scope.FLEET, "")

@@ -1,4 +1,7 @@
-"""A gateway that kills itself at a chosen point of one send: run as a process of its own by the recovery tests."""
+"""A gateway that kills itself at a chosen point of one send: run as a process of its own by the recovery tests.
+
+It is given an intent, or a command, or both: then the intent's order is at the venue when the command comes.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from omega.bus import Envelope, MemoryBus
+from omega.bus import Command, Envelope, MemoryBus
 from omega.config import Settings
-from omega.domain import Intent
+from omega.domain import Intent, OrderState
+from services.gateway import commands
 from services.gateway.service import GatewayService
 
 
@@ -22,12 +26,29 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def main(point: str, settings: str, intent: str) -> None:
+async def main(point: str, settings: str, intent: str, command: str) -> None:
     service = GatewayService(settings=Settings.model_validate_json(settings), bus=MemoryBus(source="gateway/dying"))
     await service.initialize()
     await service.start()
     while not service.ready:  # noqa: ASYNC110 - a child of a test
         await asyncio.sleep(0.01)
+    if command and intent:
+        send(service, intent)
+        while not service.account.journal.in_state(OrderState.WORKING):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+    prepare(service, point)
+    if command:
+        commands.RUNNER_S = 0.0  # type: ignore[misc]
+        await service.commands.apply(TypeAdapter(Command).validate_json(command))
+        if point == "told":
+            die()
+    else:
+        send(service, intent)
+    await asyncio.sleep(10)
+
+
+def prepare(service: GatewayService, point: str) -> None:
+    """Put the end at its place."""
     orders: Any = service.account.venue.clients[0]  # type: ignore[attr-defined]
     plain = orders.create_order
 
@@ -39,7 +60,6 @@ async def main(point: str, settings: str, intent: str) -> None:
         return answer
 
     orders.create_order = dying
-    wish = TypeAdapter(Intent).validate_json(intent)
     if point == "before_commit":
         step = service.account.journal._run
 
@@ -49,11 +69,15 @@ async def main(point: str, settings: str, intent: str) -> None:
             return step(sql, values)
 
         service.account.journal._run = cut  # type: ignore[method-assign]
+
+
+def send(service: GatewayService, intent: str) -> None:
+    """Let an intent come as a runner's does."""
+    wish = TypeAdapter(Intent).validate_json(intent)
     envelope = Envelope("x", "intent", 1, time.time_ns(), "runner/1", 0, 1, "", "", wish.bot, 0, "", wish)
     service.path.accept([(envelope, wish)])
-    await asyncio.sleep(10)
 
 
 if __name__ == "__main__":
     given = json.loads(sys.stdin.read())
-    asyncio.run(main(given["point"], given["settings"], given["intent"]))
+    asyncio.run(main(given["point"], given["settings"], given["intent"], given["command"]))

@@ -5,53 +5,22 @@ No order doubled, none lost, the stop in place.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sqlite3
-import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from omega.bus import OrderEvent
 from omega.domain import Intent, OrderState
 
-ROOT = Path(__file__).resolve().parents[3]
-CHILD = Path(__file__).with_name("dying_gateway.py")
-
-
-def plain(settings: Any) -> str:
-    """The settings as JSON with their secrets: they are the simulator's published ones."""
-    document = settings.model_dump(mode="json")
-    for name in ("api_key", "api_secret", "passphrase"):
-        document["gateway"][name] = getattr(settings.gateway, name).get_secret_value()
-    for number, key in enumerate(settings.simulator.keys):
-        document["simulator"]["keys"][number] = {"key": key.key, "secret": "x", "passphrase": "x"}
-    return json.dumps(document)
+from .dying import die_at
 
 
 async def kill_in_the_middle(bench: Any, point: str) -> Intent:
     """Run the first life of the gateway in a process of its own until it kills itself; return the intent."""
-    settings = bench.gateway.settings
     intent: Intent = bench.intent()
-    await bench.close()
-    text = json.dumps(
-        {"point": point, "settings": plain(settings), "intent": TypeAdapter(Intent).dump_json(intent).decode()}
-    )
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(CHILD),
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await child.communicate(text.encode())
-    assert child.returncode == -9, errors.decode()[-2000:]
+    await die_at(bench, point, intent=intent)
     return intent
 
 

@@ -26,7 +26,10 @@ async def test_redis_killed_stops_are_guarded_and_exits_go_and_events_follow(rea
     guard = real.gateway.account.journal.guards("BTC-USDT.P", "beta")[0]
     assert guard.stop is not None
     await real.gateway.keeper.watch("BTC-USDT.P", real.price(), guard.stop + 1)
-    await real.until(lambda: real.gateway.account.reserved("BTC-USDT.P", bot="beta"), "the local stop's order")
+    journal = real.gateway.account.journal
+    await real.until(  # journalled is not sent: the venue must have it before its clock goes on
+        lambda: any(order.bot == "beta" for order in journal.in_state(OrderState.WORKING)), "the local stop's order"
+    )
     await real.admin("POST", "/step")
     await real.until(lambda: real.size("beta") == 0, "beta flat", within_s=20)
     assert real.gateway.account.journal.pending(), "the events wait in the journal"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.gateway.books import share
-from services.gateway.protection import adopt, covered, deeds, stop_sizes, unwatched, wanted
+from services.gateway.protection import adopt, covered, deeds, must_wait, stop_sizes, unwatched, wanted
 from services.gateway.rows import Guard
 from services.gateway.venue import PlanKind, PlanOrder, closing_side
 
+NEW = count()
 BOTS = ("ann", "bob", "cat", "dan")
 sizes_of = st.dictionaries(st.sampled_from(BOTS), st.integers(-5, 5).filter(bool).map(Decimal), max_size=4)
 triggers = st.sampled_from([Decimal(90), Decimal(95), Decimal(97)])
@@ -54,9 +56,9 @@ def carry_out(
     todo: list[Any], plans: list[PlanOrder], owners: dict[str, tuple[str, str]], side: Any
 ) -> list[PlanOrder]:
     found = {plan.order_id: plan for plan in plans}
-    for number, deed in enumerate(todo):
+    for deed in todo:
         if deed.plan is None:
-            name = f"new{number}"
+            name = f"new{next(NEW)}"
             found[name] = PlanOrder(
                 name, name, "S", side, deed.size, deed.trigger, deed.kind, live=True, fired=False, ts_ns=0
             )
@@ -80,7 +82,7 @@ def test_deeds_end_in_whole_stops_once_and_stay_there(world: Any) -> None:
         todo = deeds(wants, plans, owners, external=Decimal(0), net=net)
         if not todo:
             break
-        assert todo == sorted(todo, key=lambda deed: not deed.raises)
+        assert todo == sorted(todo, key=lambda deed: (not deed.raises, deed.lowers))
         plans = carry_out(todo, plans, owners, closing_side(net))
 
     assert deeds(wants, plans, owners, external=Decimal(0), net=net) == []
@@ -89,6 +91,32 @@ def test_deeds_end_in_whole_stops_once_and_stay_there(world: Any) -> None:
         assert covered(bot, plans, owners) == stops.get(bot, Decimal(0))
     assert sum(stops.values(), Decimal(0)) == abs(net)
     assert all(plan.side is closing_side(net) for plan in plans) or not plans
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), st.sets(st.integers(0, 12)))
+def test_deeds_never_uncover_the_net_position_whatever_the_venue_refuses(world: Any, refused: set[int]) -> None:
+    sizes, guards, plans, owners = world
+    net = sum(sizes.values(), Decimal(0))
+    side, number = closing_side(net), 0
+    wants = wanted(sizes, guards)
+    owners = {**owners, **adopt(wants, plans, owners, net)}
+    for _ in range(3):
+        lacking = set[PlanKind]()
+        for deed in deeds(wants, plans, owners, external=Decimal(0), net=net):
+            if must_wait(deed, lacking, net):
+                continue
+            before, number = total(plans, side), number + 1
+            if number in refused:
+                lacking |= {deed.kind} if deed.raises else set()
+                continue
+            plans = carry_out([deed], plans, owners, side)
+            assert total(plans, side) >= min(before, abs(net))
+
+
+def total(plans: list[PlanOrder], side: Any) -> Decimal:
+    """How much the stops on a side cover, whoever owns them."""
+    return sum((plan.size for plan in plans if plan.kind is PlanKind.STOP and plan.side is side), Decimal(0))
 
 
 @settings(max_examples=200, deadline=None)
@@ -104,6 +132,19 @@ def test_wanted_and_unwatched_make_up_every_position(world: Any) -> None:
     for bot, size in sizes.items():
         assert stops.get(bot, Decimal(0)) + abs(loose.get(bot, Decimal(0))) == abs(size)
     assert sum(loose.values(), Decimal(0)) == 0
+
+
+def test_stop_that_moves_and_shrinks_does_so_after_the_one_that_takes_the_rest_over() -> None:
+    guards = [Guard("bob", "S", leg, 1, Decimal(1), Decimal(at), None) for leg, at in (("one", 90), ("two", 95))]
+    plan = PlanOrder(
+        "1", "c", "S", closing_side(Decimal(2)), Decimal(2), Decimal(90), PlanKind.STOP, live=True, fired=False, ts_ns=0
+    )
+    owners, net = {"1": ("bob", "two")}, Decimal(2)
+    first, second = deeds(wanted({"bob": net}, guards), [plan], owners, external=Decimal(0), net=net)
+
+    assert (first.plan, first.size, first.trigger) == (None, Decimal(1), Decimal(90))
+    assert (second.plan, second.size, second.trigger) == (plan, Decimal(1), Decimal(95))
+    assert must_wait(second, {PlanKind.STOP}, net)
 
 
 def test_deeds_leave_a_strangers_stop_while_the_external_book_is_open() -> None:

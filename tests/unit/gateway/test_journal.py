@@ -6,6 +6,7 @@ import itertools
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -232,3 +233,29 @@ def test_killed_at_any_point_keeps_whole_transactions_and_all_that_were_said(tmp
         journal.close()
         for name in ("-wal", "-shm"):
             Path(f"{path}{name}").unlink(missing_ok=True)
+
+
+def test_log_is_tidied_up_in_a_pause(journal: Any) -> None:
+    """Not while it is written: what waits for a commit is an order."""
+    journal.put("key", "few")
+    assert [journal.checkpoint() for _ in range(2)] == [False, False], "there is not enough to tidy up"
+    before = journal.path.stat().st_size
+    for number in range(300):
+        journal.put(f"key-{number}", "x" * 500)
+    assert not journal.checkpoint(), "it has just written"
+    assert journal.checkpoint(), "there is a pause"
+    assert journal.path.stat().st_size > before
+    assert not journal.checkpoint()
+
+
+def test_log_is_tidied_up_beside_commits_that_begin_meanwhile(journal: Any) -> None:
+    for number in range(300):
+        journal.put(f"key-{number}", "x" * 500)
+    assert not journal.checkpoint()
+    with ThreadPoolExecutor(1) as beside:
+        tidied = beside.submit(journal.checkpoint)
+        for number in range(50):
+            journal.put(f"later-{number}", "y")
+        tidied.result()
+
+    assert (journal.get("key-299"), journal.get("later-49")) == ("x" * 500, "y")

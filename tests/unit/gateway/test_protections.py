@@ -130,3 +130,17 @@ def test_stoploss_guard_after_a_restart_knows_the_stops_before_it() -> None:
     tape.trip(20, out=95, role=Role.STOP)
 
     assert locked(book, 20) == "stoploss_guard"
+
+
+def test_memory_holds_what_a_rule_can_still_see_and_little_more() -> None:
+    """A day of trades is forgotten as it leaves the window; the rule sees all that is in it."""
+    book = book_of(stoploss_guard={"lookback_bars": 100, "trades": 40, "stop_bars": 5})
+    tape = Tape(book)
+    for minute in range(2, 1_440, 2):
+        tape.trip(minute, out=101)
+    assert len(book._trips["fib", BTC]) == 50
+
+    for minute in range(1_440, 1_520, 2):
+        assert locked(book, minute) == ""
+        tape.trip(minute, out=99, role=Role.STOP)
+    assert locked(book, 1_519) == "stoploss_guard"

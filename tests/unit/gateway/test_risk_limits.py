@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from omega.bus import AccountStatus, RiskVerdict, SymbolUse
 from omega.config import Levels
@@ -267,3 +268,70 @@ def test_verdict_of_a_limit_without_bound_can_be_written_and_read() -> None:
 
         assert adapter.validate_json(adapter.dump_json(verdict)) == verdict
     assert ("account", "leverage") in broken(gate, "fib", entry())  # an equity that is gone carries nothing
+
+
+# shares of what several accounts have together ------------------------------------------------------------------------
+
+ACCOUNTS = ["bitget/main", "bitget/other", "okx/second"]
+
+
+@pytest.mark.parametrize(
+    ("shares", "fleet", "venue"),
+    [
+        ({}, "0.3333", "0.5"),
+        ({"bitget/main": "0.5"}, "0.5", "0.6667"),
+        ({"bitget/main": "0.2", "bitget/other": "0.6", "okx/second": "0.1"}, "0.2", "0.25"),
+        ({"okx/second": "1"}, "0", "1"),
+    ],
+)
+def test_share_of_an_account_is_what_is_given_or_an_equal_part_of_the_rest(
+    shares: dict[str, str], fleet: str, venue: str
+) -> None:
+    gate = gate_of(accounts=ACCOUNTS, shares=shares)
+
+    assert round(gate.fleet.share(FLEET), 4) == D(fleet)
+    if D(fleet):
+        assert round(gate.fleet.share(Entity(Scope.VENUE, "bitget")), 4) == D(venue)
+
+
+def test_share_bounds_sums_and_leaves_ratios_whole() -> None:
+    limits = {"fleet": {"gross_notional": 300, "leverage": 2}}
+    gate = gate_of(Desk(equity=100), accounts=ACCOUNTS[:2], shares={"bitget/main": "0.4"}, limits=limits)
+
+    assert broken(gate, "fib", entry("1.2")) == []
+    assert broken(gate, "fib", entry("1.21")) == [("fleet", "gross_notional")]
+    hold(gate, "ema", BTC, "1.2")
+    rules = {
+        figure.limit.rule: figure for figure in gate.figures("fib", entry("0.1")) if "share" in figure.limit.origin
+    }
+    assert (rules["leverage"].bound, rules["gross_notional"].bound) == (2, 120)
+
+
+def test_two_gates_that_never_hear_of_each_other_keep_the_limit_together() -> None:
+    most = {"gross_notional": 1000, "net_notional": 400, "correlated_notional": 300, "orders_per_minute": 30}
+    limits = {"fleet": most}
+    for seed in range(100):
+        draw = Random(seed)
+        share = D(draw.randint(1, 9)) / 10
+        parts = ({"bitget/main": part} for part in (share, 1 - share))
+        gates = [gate_of(accounts=ACCOUNTS[:2], shares=part, limits=limits) for part in parts]
+        orders = 0
+        for number in range(60):
+            gate, bot, symbol = draw.choice(gates), draw.choice(["fib", "ema"]), draw.choice([BTC, ETH, SOL])
+            added = entry(str(draw.randint(1, 3)), symbol, sign=draw.choice([1, -1]))
+            if not broken(gate, bot, added):
+                held = gate.reservations._held.get((bot, symbol), D(0))
+                hold(gate, bot, symbol, str(held + added.size * added.sign))
+                gate.admitted(bot, symbol, number)
+                orders += 1
+        for measure in ("gross_notional", "net_notional", "correlated_notional"):
+            assert sum(gate.uses.use(ACCOUNT, Measure(measure)) for gate in gates) <= most[measure], f"seed {seed}"
+        assert orders <= most["orders_per_minute"], f"seed {seed}"
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"), [({"bitget/main": "0.7", "okx/second": "0.4"}, "more than 1"), ({"x/y": "0.1"}, "x/y")]
+)
+def test_shares_that_cannot_hold_are_refused(shares: dict[str, str], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        gate_of(accounts=ACCOUNTS, shares=shares)

@@ -68,16 +68,22 @@ class Desk:
             self.closed.append(size)
 
         self.keeper.close_out = close_out
+        self.hold("ann", 1, Side.BUY, STOP, target)
+
+    def hold(self, bot: str, number: int, side: Side, stop: Decimal, target: Decimal | None = None) -> None:
+        """Let a bot's entry of 0.1 be filled."""
+        name = f"o{number}"
         self.journal.admit(
             JournalOrder(
-                "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, STOP, target, D(1000), 1, 0, "", 1,
+                name, f"i{number}", bot, BTC, side, D("0.1"), Role.ENTRY, False, stop, target, D(1000), 1, 0, "", 1,
                 state=OrderState.SENDING,
             )
         )  # fmt: skip
         trade = Trade(
-            "t1", "v1", "o1", BTC, Side.BUY, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False, ts_ns=1
-        )
-        self.account.take(trade, bot="ann", role=Role.ENTRY)
+            f"t{number}", f"v{number}", name, BTC, side, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False,
+            ts_ns=1,
+        )  # fmt: skip
+        self.account.take(trade, bot=bot, role=Role.ENTRY)
 
     async def stand(self, size: str, *, trigger: Decimal = STOP, kind: PlanKind = PlanKind.STOP) -> None:
         """Let a trigger order of ann's stand at the venue."""
@@ -168,3 +174,22 @@ async def test_stop_that_outlived_its_replacement_is_what_goes(desk: Desk, befor
 
     assert desk.venue.done == (f"cancel {before}",)
     assert await desk.standing() == [("stop", D("0.1"), STOP)]
+
+
+@pytest.mark.req("2.12")
+@pytest.mark.parametrize("answer", [Rejected("no", code="1", kind="RULES"), Unresolved("no answer")])
+async def test_stop_of_one_bot_stays_until_anothers_that_takes_over_stands(desk: Desk, answer: OmegaError) -> None:
+    """Cat offsets ann, bob comes in with the nearer stop: the net position is guarded by ann's until bob's stands."""
+    await desk.stand("0.1")
+    desk.hold("bob", 2, Side.BUY, D(950))
+    desk.hold("cat", 3, Side.SELL, D(1100))
+    desk.venue.answer = answer
+    await desk.keeper.look()
+
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]
+
+    desk.venue.answer = None
+    await desk.keeper.look()
+
+    assert desk.venue.done == ("place 0.1", "cancel 0.1")
+    assert await desk.standing() == [("stop", D("0.1"), D(950))]
