@@ -77,6 +77,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         group: str,
         consumer: str,
         batch: int,
+        ranked: bool,
         block_ms: int,
         names: Topics,
         patience: Patience,
@@ -89,6 +90,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         self._group = group
         self._consumer = consumer
         self._batch = batch
+        self._ranked = ranked
         # A BLOCK that outlasts the socket time-out raises instead of returning empty.
         self._block_ms = max(1, min(block_ms, int(patience.socket_s * 1_000 / 2)))
         self._names = names
@@ -201,6 +203,8 @@ class GroupReader(AsyncIterator[list[Delivery]]):
 
     async def _next_page(self) -> list[Delivery]:
         """Give what was read before, unless a higher topic has news by now: entries never delay an exit."""
+        if not self._ranked:
+            return self._pages.popleft()[1]
         higher = await self._read(self._pages[0][0], None)
         self._pages.extendleft(reversed(higher))
         return self._pages.popleft()[1]

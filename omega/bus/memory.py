@@ -218,7 +218,7 @@ class MemoryBus:
         return Follow(self._subscribe, self._server, topics, since or {}, self.stats, MemoryReading, self.topics)
 
     def records(
-        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
+        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000, ranked: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[list[Delivery]]]:
         """Read as a consumer group; see `Bus.records`."""
         return GroupReader(
@@ -228,6 +228,7 @@ class MemoryBus:
             group=group,
             consumer=self.source,
             batch=batch,
+            ranked=ranked,
             block_ms=block_ms,
             names=self.topics,
             patience=self.patience,

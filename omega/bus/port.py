@@ -150,10 +150,12 @@ class Bus(Protocol):
         ...
 
     def records(
-        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
+        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000, ranked: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[list[Delivery]]]:
         """Read as a consumer group: at least once, own pending first, earlier topics of the list before later ones.
 
+        A ranked reader looks at earlier topics anew before it gives what it holds of later ones, which wait for as long
+        as there is news; one that is not ranked gives everything that it has read, so that no topic starves another.
         A `*` pattern is one topic: all its streams, new ones too; a batch has their records in order of arrival.
         The group is created when it is missing (also after FLUSHALL) and starts at the stream's beginning.
         """

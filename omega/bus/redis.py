@@ -172,7 +172,7 @@ class RedisBus:
         return Follow(self._subscribe, self.redis, topics, since or {}, self.stats, WireReading, self.topics)
 
     def records(
-        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000
+        self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000, ranked: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[list[Delivery]]]:
         """Read as a consumer group; see `Bus.records`."""
         return GroupReader(
@@ -182,6 +182,7 @@ class RedisBus:
             group=group,
             consumer=self.source,
             batch=batch,
+            ranked=ranked,
             block_ms=block_ms,
             names=self.topics,
             patience=self.patience,

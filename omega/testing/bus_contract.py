@@ -291,6 +291,21 @@ class BusContract:
         assert [d.received.topic for d in second] == [high]
         assert [d.received.topic for d in third] == [low] * 3
 
+    async def test_records_unranked_reader_lets_no_topic_starve(self, world: BusWorld) -> None:
+        """A topic that always has news delays the others by its share of one reading, not for ever."""
+        runner, ledger = await world.bus("runner/1"), await world.bus("ledger/1")
+        await runner.send(intent(0))
+        await runner.send(intent(1, Action.EXIT))
+        high, low = (ledger.topics.intents("bitget", "main", high=flag, bot="xyko") for flag in (True, False))
+        read: list[str] = []
+
+        async with ledger.records(high, low, group="ledger", ranked=False) as batches:
+            for number in range(2, 6):
+                read += [delivery.received.topic for delivery in await anext(batches)]
+                await runner.send(intent(number, Action.EXIT))
+
+        assert read[:3] == [high, low, high]
+
     async def test_pattern_is_read_as_one_topic_with_streams_that_appear_later(self, world: BusWorld) -> None:
         """Two bots, two streams, one reading: in order of arrival, a bot that comes later included, nothing doubled."""
         runner, reader = await world.bus("runner/1"), await world.bus("ledger/1")

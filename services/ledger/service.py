@@ -37,7 +37,7 @@ class LedgerService(BaseService):
     """Keeps what happened. While the database is away records wait in their streams and in hand, and nothing is lost.
 
     Attributes:
-        topics: the streams that it drains, the busy ones first, so that a full one is read in one round trip.
+        topics: the streams that it drains; none of them waits for another.
     """
 
     name: ClassVar[str] = "ledger"
@@ -107,7 +107,7 @@ class LedgerService(BaseService):
     async def _consume(self) -> None:
         await self._until_it_works(self._prepare)
         ledger = self.settings.ledger
-        async with self.bus.records(*self.topics, group=GROUP, batch=ledger.batch) as batches:
+        async with self.bus.records(*self.topics, group=GROUP, batch=ledger.batch, ranked=False) as batches:
             async for batch in batches:
                 await self._keep(batch)
                 if len(batch) * _SMALL < ledger.batch:
