@@ -27,7 +27,7 @@ SPAN: Final = 5
 REACH: Final = 256
 """Bars that the reversal rule looks back over for where a new leg began: what a window of bars has to hold."""
 
-_WAY, _ROW = 0, 1  # the state of the reversal rule: the way of the running leg, the row of its extreme
+_WAY, _ROW, _TS = 0, 1, 2  # the state of the reversal rule: the running leg's way, the row and time of its extreme
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +35,13 @@ class Pivots:
     """Confirmed pivots, oldest confirmation first.
 
     Shapes: every array is (m,).
-    Units: row and confirmed are bars, row < confirmed; price in quote currency; kind is HIGH (+1) or LOW (-1).
+    Units: row and confirmed are bars, row < confirmed; ts is the open time of the pivot's bar in ns UTC; price in quote
+        currency; kind is HIGH (+1) or LOW (-1).
     """
 
     row: I64
     confirmed: I64
+    ts: I64
     price: F64
     kind: I8
 
@@ -50,13 +52,19 @@ class Pivots:
 
     def known(self, at: int) -> Pivots:
         """Return the pivots that were known at the close of bar `at`."""
-        return self.last(int(np.searchsorted(self.confirmed, at, side="right")), first=0)
+        return self._cut(slice(int(np.searchsorted(self.confirmed, at, side="right"))))
 
-    def last(self, count: int, *, first: int | None = None) -> Pivots:
-        """Return the newest `count` pivots; with `first`, the `count` pivots from there on."""
-        begin = max(self.m - count, 0) if first is None else first
-        rows = slice(begin, begin + count)
-        return Pivots(self.row[rows], self.confirmed[rows], self.price[rows], self.kind[rows])
+    def last(self, count: int) -> Pivots:
+        """Return the newest `count` pivots."""
+        return self._cut(slice(max(self.m - count, 0), None))
+
+    def joined(self, more: Pivots) -> Pivots:
+        """Return these pivots and then the others."""
+        columns = ("row", "confirmed", "ts", "price", "kind")
+        return Pivots(*[np.concatenate([getattr(self, name), getattr(more, name)]) for name in columns])
+
+    def _cut(self, rows: slice) -> Pivots:
+        return Pivots(self.row[rows], self.confirmed[rows], self.ts[rows], self.price[rows], self.kind[rows])
 
 
 def by_window(bars: Bars, span: int = SPAN) -> Pivots:
@@ -77,7 +85,7 @@ def by_window(bars: Bars, span: int = SPAN) -> Pivots:
     price = np.concatenate([bars.high[tops], bars.low[bottoms]])
     kind = np.repeat(np.array([HIGH, LOW], dtype=np.int8), [len(tops), len(bottoms)])
     order = np.argsort(row, kind="stable")
-    return Pivots(row[order], row[order] + span, price[order], kind[order])
+    return Pivots(row[order], row[order] + span, bars.ts[row[order]], price[order], kind[order])
 
 
 def by_reversal(bars: Bars, multiple: float = REVERSAL, length: int = ATR_LENGTH) -> Pivots:
@@ -120,7 +128,7 @@ class Legs:
         self.multiple = multiple
         self.length = length
         # Before the first bar: a rising leg that any bar extends.
-        self._leg: I64 = np.array([HIGH, -1], dtype=np.int64)
+        self._leg: I64 = np.array([HIGH, -1, 0], dtype=np.int64)
         self._extreme: F64 = np.zeros(1)
         self._seen = 0
 
@@ -134,14 +142,15 @@ class Legs:
         """
         start = self._seen - base
         room = bars.n - start
-        row, confirmed = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+        row, confirmed, ts = np.empty((3, room), dtype=np.int64)
         price, kind = np.empty(room), np.empty(room, dtype=np.int8)
         count = compiled(_walk)(
-            bars.high, bars.low, ranges, start, base, self.multiple, self._leg, self._extreme,
-            row, confirmed, price, kind,
+            bars.ts, bars.high, bars.low, ranges, start, base, self.multiple, self._leg, self._extreme,
+            row, confirmed, ts, price, kind,
         )  # fmt: skip
         self._seen = base + bars.n
-        return Pivots(row[:count].copy(), confirmed[:count].copy(), price[:count].copy(), kind[:count].copy())
+        row, confirmed, ts = row[:count].copy(), confirmed[:count].copy(), ts[:count].copy()
+        return Pivots(row, confirmed, ts, price[:count].copy(), kind[:count].copy())
 
 
 def _average_range(high: F64, low: F64, close: F64, length: int, made: F64) -> None:
@@ -156,6 +165,7 @@ def _average_range(high: F64, low: F64, close: F64, length: int, made: F64) -> N
 
 
 def _walk(
+    bar_ts: I64,
     high: F64,
     low: F64,
     ranges: F64,
@@ -166,6 +176,7 @@ def _walk(
     extreme: F64,
     row: I64,
     confirmed: I64,
+    ts: I64,
     price: F64,
     kind: I8,
 ) -> int:
@@ -175,16 +186,17 @@ def _walk(
         way = leg[_WAY]
         tip, back = (high[k], low[k]) if way > 0 else (low[k], high[k])
         if leg[_ROW] < 0 or way * (tip - extreme[0]) > 0.0:
-            leg[_ROW], extreme[0] = k + base, tip
+            leg[_ROW], leg[_TS], extreme[0] = k + base, bar_ts[k], tip
             continue
         fall = way * (extreme[0] - back)
         if not (fall >= multiple * ranges[k] and fall > 0.0):
             continue
-        row[count], confirmed[count], price[count], kind[count] = leg[_ROW], k + base, extreme[0], way
+        row[count], ts[count], confirmed[count] = leg[_ROW], leg[_TS], k + base
+        price[count], kind[count] = extreme[0], way
         count += 1
         begin = max(leg[_ROW] - base + 1, k - REACH + 1, 0)
         turn = _farthest(low if way > 0 else high, -way, begin, k)
-        leg[_WAY], leg[_ROW] = -way, turn + base
+        leg[_WAY], leg[_ROW], leg[_TS] = -way, turn + base, bar_ts[turn]
         extreme[0] = low[turn] if way > 0 else high[turn]
     return count
 
