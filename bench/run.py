@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "ledger")
+PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "ledger", "patterns")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -31,6 +31,7 @@ AIMS = {
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
     "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
     "ledger": "1,000,000 records through the real sink; rates in records/s, queries in ms at that size",
+    "patterns": "aim: 525,600 bars in every family <= 5 s on a core; one more bar <= 5 ms",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
@@ -154,6 +155,11 @@ def ledger(events: int) -> dict[str, Any]:
     return dict(run(events))
 
 
+def patterns() -> dict[str, Any]:
+    """Scan a year of minutes in every pattern family, and go on bar by bar."""
+    return _script("bench/patterns.py")
+
+
 def peers() -> dict[str, Any]:
     """Run the peers and ours around each of them, on the same bars."""
     from compare import compare
@@ -193,6 +199,7 @@ def main() -> None:
             "kernel": kernel,
             "growth": growth,
             "ledger": lambda: ledger(options.events),
+            "patterns": patterns,
             "peers": peers,
         }[part]()
         if not options.json:
