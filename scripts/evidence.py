@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-from omega.analytics.evidence import FILE, read_evidence, write_evidence
+from omega.analytics.evidence import FILE, LENGTHS_NS, read_evidence, write_evidence
 from omega.analytics.findings import Family
 from omega.analytics.measure import Market, measure
 from omega.engine import Bars
 
 ROOT = Path(__file__).resolve().parent.parent
-LENGTHS = {"15m": 900_000_000_000, "1h": 3_600_000_000_000, "1d": 86_400_000_000_000}
 FILES = (
     ("BTCUSDT", "BTCUSDT-15m"), ("ETHUSDT.P", "ETHUSDT_PERP-15m"), ("SOLUSDT.P", "SOLUSDT_PERP-15m"),
     ("BTCUSDT", "BTCUSDT-1h"), ("ETHUSDT", "ETHUSDT-1h"), ("SOLUSDT", "SOLUSDT-1h"),
@@ -34,7 +33,7 @@ def market(folder: Path, name: str, file: str) -> Market:
     table = parquet.read_table(folder / f"{file}.parquet", columns=list(COLUMNS))
     ts, *columns = (table[column].to_numpy() for column in COLUMNS)
     timeframe = file.rpartition("-")[2]
-    return Market(name, timeframe, LENGTHS[timeframe], Bars.of(ts.astype(np.int64) * MS_NS, *columns))
+    return Market(name, timeframe, LENGTHS_NS[timeframe], Bars.of(ts.astype(np.int64) * MS_NS, *columns))
 
 
 def main() -> int:

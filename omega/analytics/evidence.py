@@ -7,6 +7,7 @@ and the reference page.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from functools import cache
@@ -18,6 +19,8 @@ from omega.errors import CorruptData
 FILE: Final = Path(__file__).parent / "data" / "evidence.csv"
 POOLED: Final = "all"
 TARGET: Final = "target"
+LENGTHS_NS: Final = {"15m": 900_000_000_000, "1h": 3_600_000_000_000, "1d": 86_400_000_000_000}
+"""The timeframes that patterns are measured on, and their lengths in ns."""
 
 
 class Verdict(StrEnum):
@@ -90,6 +93,15 @@ def evidence_of(
     return Evidence(
         "", name, direction, measure, dataset, timeframe, 0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, Verdict.UNMEASURED
     )
+
+
+def measured_timeframe(timeframe_ns: int) -> str:
+    """Return the measured timeframe that is nearest to one, by ratio; "1h" when nothing is measured.
+
+    Figures of other bars say little about yours: show which ones they are.
+    """
+    named = {row.timeframe for row in evidence()} & set(LENGTHS_NS)
+    return min(named, key=lambda name: abs(math.log(LENGTHS_NS[name] / timeframe_ns)), default="1h")
 
 
 @cache

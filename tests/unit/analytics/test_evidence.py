@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omega.analytics.evidence import COLUMNS, Evidence, Verdict, evidence, evidence_of, read_evidence, write_evidence
+from omega.analytics.evidence import (
+    COLUMNS,
+    Evidence,
+    Verdict,
+    evidence,
+    evidence_of,
+    measured_timeframe,
+    read_evidence,
+    write_evidence,
+)
 from omega.analytics.findings import Family
 from omega.analytics.measure import FEWEST, Market, _target_first, measure, wilson
 from omega.analytics.scan import KINDS
@@ -141,6 +150,11 @@ def test_evidence_carried_covers_every_family_and_says_what_does_not_beat_chance
         assert 0.0 <= row.low <= row.rate <= row.high <= 1.0
         assert (row.verdict is Verdict.FEW) == (row.n < FEWEST)
         assert (row.verdict is Verdict.BEATS) == (row.n >= FEWEST and row.q_value <= 0.05)
+
+
+@pytest.mark.parametrize(("minutes", "nearest"), [(1, "15m"), (15, "15m"), (45, "1h"), (240, "1h"), (720, "1d")])
+def test_evidence_of_other_bars_is_that_of_the_nearest_measured(minutes: int, nearest: str) -> None:
+    assert measured_timeframe(minutes * MINUTE_NS) == nearest
 
 
 def test_evidence_of_a_name_is_its_row_or_says_that_there_is_none() -> None:
