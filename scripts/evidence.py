@@ -1,6 +1,6 @@
-"""Measure how often patterns came true on recorded data and write omega/analytics/data/evidence.csv (--write DIR).
+"""Measure how often patterns came true on recorded data and write omega/analytics/data/evidence.csv.
 
-`make evidence` reads OMEGA_SHARED_DATA/ohlcv; a few minutes on one core. Rows of other families stay as they are.
+`make evidence` reads OMEGA_SHARED_DATA/ohlcv; a minute or two on one core. Rows of other families stay as they are.
 """
 
 from __future__ import annotations
