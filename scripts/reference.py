@@ -11,6 +11,7 @@ import click
 import typer
 from pydantic import BaseModel, SecretStr
 
+from omega.analytics.evidence import POOLED, evidence
 from omega.cli.app import build
 from omega.config import Settings, reload_of, unit_of
 from omega.plugins import describe, factors, personas, strategies, venues
@@ -18,6 +19,17 @@ from omega.telemetry.catalogue import ALERTS, METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "Generated from the code by `make docs`; edit the code, not this page.\n"
+_METHOD = (
+    "A call is entered at the close of the bar from which it was known; no rule was fitted to these markets, so all",
+    "of it is out of sample. `target`: the first target before the invalidation, within 50 bars; where one bar trades",
+    "both, or neither is reached, the odds of a fair game from there. `h5`, `h20`: price stands on the called side so",
+    "many bars later. Chance: entries at random bars after the call, on the same side, with its distances in average",
+    "true ranges, where volatility was most alike. Intervals and p-values resample whole stretches of time: calls that",
+    "crowd, and markets that move together, count once. q corrects p for the false discovery rate over every row that",
+    "was measured together; beats chance means q at most 0.05. Markets are pooled here; the rows of each stand in",
+    "`omega/analytics/data/evidence.csv`, which `make evidence` measures anew. A rate above chance is no profit: costs",
+    "are not in it.",
+)
 
 
 def settings_page() -> str:
@@ -106,6 +118,27 @@ def venues_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def analytics_page() -> str:
+    """Return how often every pattern and forecast came true, against chance, those that do not beat it among them."""
+    rows = [row for row in evidence() if row.dataset == POOLED]
+    lines = ["# Analytics: what was measured", "", HEAD.replace("the code", "the code and the measured rows"), *_METHOD]
+    for family in dict.fromkeys(row.family for row in rows):
+        for timeframe in dict.fromkeys(row.timeframe for row in rows if row.family == family):
+            told = [row for row in rows if (row.family, row.timeframe) == (family, timeframe)]
+            counts = [
+                f"{sum(row.verdict is v for row in told)} {v.value}" for v in dict.fromkeys(r.verdict for r in told)
+            ]
+            lines += ["", f"## {family}, {timeframe}", "", f"{len(told)} rows: {', '.join(sorted(counts))}.", ""]
+            lines += ["| call | side | measure | n | came true | 95 % interval | chance | p | q | verdict |"]
+            lines += ["|---|---|---|---|---|---|---|---|---|---|"]
+            lines += [
+                f"| {r.name} | {r.direction} | {r.measure} | {r.n:,} | {r.rate:.1%} | {r.low:.1%} to {r.high:.1%} |"
+                f" {r.base_rate:.1%} | {r.p_value:.3f} | {r.q_value:.3f} | {r.verdict.value} |"
+                for r in told
+            ]
+    return "\n".join(lines) + "\n"
+
+
 def cli_page() -> str:
     """Return every command with its options."""
     lines = ["# Command line", "", HEAD]
@@ -167,6 +200,7 @@ def _shown(value: Any) -> str:
 
 
 PAGES = {
+    "analytics.md": analytics_page,
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "bots.md": bots_page,
