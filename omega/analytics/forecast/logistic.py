@@ -41,15 +41,16 @@ def logit(p: F64) -> F64:
     return made
 
 
-def fit_logistic(x: F64, y: F64, *, ridge: float = 1.0) -> Logistic:
-    """Fit by penalised maximum likelihood on standardised columns; the bias is not penalised.
+def fit_logistic(x: F64, y: F64, *, ridge: float = 1.0, even: float = 1e-6) -> Logistic:
+    """Fit by penalised maximum likelihood on standardised columns.
 
-    Shapes: x (m, k), y (m,) of 0.0 and 1.0. Units: ridge weighs half the squared length of the weights.
+    Shapes: x (m, k), y (m,) of 0.0 and 1.0. Units: ridge weighs half the squared length of the weights, even half the
+        square of the bias: a quarter of the outcomes of a fair coin that count as seen beforehand.
     Source: Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, 4.4.
     """
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-12)
     z = np.column_stack([(x - mean) / spread, np.ones(len(x))])
-    penalty = np.append(np.full(x.shape[1], ridge), 1e-6)
+    penalty = np.append(np.full(x.shape[1], ridge), even)
     w = np.zeros(z.shape[1])
     for _ in range(_STEPS):
         p = sigmoid(z @ w)
@@ -75,15 +76,15 @@ class Platt:
         return sigmoid(self.slope * logit(p) + self.shift)
 
 
-def fit_platt(p: F64, y: F64) -> Platt:
+def fit_platt(p: F64, y: F64, *, prior: float = 1e-6) -> Platt:
     """Calibrate probabilities against what happened; a model that ranks the wrong way round is made a constant.
 
-    Shapes: p and y (m,). Source: Platt (1999), Probabilistic Outputs for Support Vector Machines.
+    Shapes: p and y (m,). Units: prior pulls slope and shift to the even odds, see `fit_logistic`.
+    Source: Platt (1999), Probabilistic Outputs for Support Vector Machines.
     """
     z = logit(p)
-    fitted = fit_logistic(z[:, None], y)
+    fitted = fit_logistic(z[:, None], y, ridge=prior, even=prior)
     slope = float(fitted.weights[0] / fitted.spread[0])
     if slope <= 0.0:
-        share = np.array([(y.sum() + 1.0) / (len(y) + 2.0)])
-        return Platt(0.0, float(logit(share)[0]))
+        return Platt(0.0, fitted.bias)
     return Platt(slope, fitted.bias - slope * float(fitted.mean[0]))

@@ -75,7 +75,10 @@ def fit_regimes(log_returns: F64, states: int = 3, *, rounds: int = 60, toleranc
         before = model.log_likelihood
     order = np.argsort(model.spread, kind="stable")
     return Regimes(
-        model.start[order], model.move[np.ix_(order, order)], model.mean[order], model.spread[order],
+        model.start[order],
+        model.move[np.ix_(order, order)],
+        model.mean[order],
+        model.spread[order],
         model.log_likelihood,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -36,7 +37,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Forecasts of about one probability. Units: probabilities; low and high are Wilson's 95 % interval of `happened`."""
+    """Forecasts of about one probability.
+
+    Units: probabilities; low and high are Wilson's 95 % interval of `happened`.
+    """
 
     forecast: float
     happened: float
@@ -84,7 +88,7 @@ def reliability(p: F64, y: F64, bins: int = 10) -> tuple[Bin, ...]:
     sorted_p, sorted_y = p[order], y[order]
     cuts = np.unique(np.searchsorted(sorted_p, sorted_p[np.arange(1, bins) * len(p) // bins], side="left"))
     edges = np.concatenate(([0], cuts[cuts > 0], [len(p)]))
-    return tuple(_bin(sorted_p[a:b], sorted_y[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a)
+    return tuple(_bin(sorted_p[a:b], sorted_y[a:b]) for a, b in pairwise(edges) if b > a)
 
 
 def wilson(happened: float, n: int) -> tuple[float, float]:

@@ -94,9 +94,7 @@ def folds(known: Flags, plan: Plan) -> Iterator[tuple[int, int]]:
         yield start, min(start + plan.step, last + 1)
 
 
-def walk(
-    ground: Ground, model: Model, *, seed: int = 0, told: Callable[[int, int], None] = lambda *_: None
-) -> Walked:
+def walk(ground: Ground, model: Model, *, seed: int = 0, told: Callable[[int, int], None] = lambda *_: None) -> Walked:
     """Forecast every test stretch with a model that was fitted before it.
 
     Args:
