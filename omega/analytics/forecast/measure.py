@@ -35,7 +35,8 @@ class Record:
 
     Units: horizon in bars; accuracy, low and high (95 %) shares; base_accuracy that of always calling what rose or
         fell more often in training; losses in nats, brier scores squared probabilities, of the model, of "no change"
-        (one half always) and of the drift; p values one-sided, of "saves no log loss against" the one and the other.
+        (one half always) and of the drift; p values one-sided, of "saves no log loss against" the one and the other;
+        mean_return the mean log return of following each call for one horizon, before any cost.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Record:
     calibration_error: float
     p_no_change: float
     p_drift: float
+    mean_return: float
 
     @property
     def p_value(self) -> float:
@@ -79,12 +81,13 @@ class Reliable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stretch:
-    """What one model and the two references said of the same outcomes. Shapes: all (m,)."""
+    """What one model and the drift said of the same outcomes. Shapes: all (m,). Units: moved in log returns."""
 
     ts: I64
     p: F64
     drift: F64
     up: F64
+    moved: F64
 
 
 def measure_timeframe(
@@ -102,13 +105,13 @@ def measure_timeframe(
         drift = walk(ground, MODELS[DRIFT])
         for name, found in stretches.items():
             walked = walk(ground, MODELS[name])
-            one = _stretch(bars, walked, drift)
+            one = _stretch(bars, walked, drift, plan.horizon)
             found.append(one)
             records.append(_record(name, dataset, timeframe, plan.horizon, one))
             bins += _bins(name, dataset, timeframe, plan.horizon, one)
             told(f"{dataset} {timeframe} h{plan.horizon} {name}: {records[-1].n} outcomes")
     for name, found in stretches.items():
-        pooled = _Stretch(*(np.concatenate([getattr(s, part) for s in found]) for part in ("ts", "p", "drift", "up")))
+        pooled = _Stretch(*(np.concatenate([getattr(s, part) for s in found]) for part in _Stretch.__slots__))
         records.append(_record(name, POOLED, timeframe, plan.horizon, pooled))
         bins += _bins(name, POOLED, timeframe, plan.horizon, pooled)
     return records, bins
@@ -162,8 +165,9 @@ def _write(path: Path, head: tuple[str, ...], rows: list[tuple[object, ...]]) ->
     part.replace(path)
 
 
-def _stretch(bars: Bars, walked: Walked, drift: Walked) -> _Stretch:
-    return _Stretch(bars.ts[walked.rows], walked.probability, drift.probability, walked.up)
+def _stretch(bars: Bars, walked: Walked, drift: Walked, horizon: int) -> _Stretch:
+    moved = np.log(bars.close[walked.rows + horizon] / bars.close[walked.rows])
+    return _Stretch(bars.ts[walked.rows], walked.probability, drift.probability, walked.up, moved)
 
 
 def _record(model: str, dataset: str, timeframe: str, horizon: int, s: _Stretch) -> Record:
@@ -193,6 +197,7 @@ def _record(model: str, dataset: str, timeframe: str, horizon: int, s: _Stretch)
         calibration_error=mine.calibration_error,
         p_no_change=against_even.p_value,
         p_drift=against_drift.p_value,
+        mean_return=float((np.sign(s.p - 0.5) * s.moved).mean()),
     )
 
 
