@@ -222,9 +222,9 @@ def layering(record: Rebuilt, rules: LayerRules) -> tuple[Finding, ...]:
 def fleeting(record: Rebuilt, rules: SpoofRules) -> Fleeting:
     """Find orders that are large for the level, near the touch, gone within their life, and hardly traded.
 
-    What came is the growth of a level in one change; it went when the level is back to what it was before and a fifth of
-    the growth. Trades at that price against that side in between count as executed. An order that was moved to another
-    price was not withdrawn.
+    What came is the growth of a level in one change; it went when the level is back to what it was before and a fifth
+    of the growth. Trades at that price against that side in between count as executed. An order that was moved to
+    another price was not withdrawn.
 
     Raises:
         ConfigError: a rule can never hold.
@@ -286,7 +286,7 @@ def pumps(bars: Bars, rules: PumpRules | None = None) -> tuple[Finding, ...]:
     """Find rises far beyond the market's own measure on far more than its own volume, and whether they were sold into.
 
     A pump is known at the bar that completes it; the text says so when the dump followed, and `to_ns` is then its time.
-    The rises of one window count once.
+    A rise that goes on counts once: the next one begins a whole window after the last bar of this one.
 
     Raises:
         ConfigError: a rule can never hold.
@@ -297,12 +297,9 @@ def pumps(bars: Bars, rules: PumpRules | None = None) -> tuple[Finding, ...]:
     if bars.n <= rules.base + rules.window:
         return ()
     moves, volumes = _against_base(bars, rules)
-    made, free = [], 0
-    for k in np.flatnonzero((moves >= rules.move) & (volumes >= rules.volume)):
-        if k >= free:
-            made.append(_pumped(bars, int(k), float(moves[k]), float(volumes[k]), rules))
-            free = int(k) + rules.window
-    return tuple(made)
+    rows = np.flatnonzero((moves >= rules.move) & (volumes >= rules.volume))
+    fresh = np.diff(rows, prepend=-rules.window - 1) > rules.window
+    return tuple(_pumped(bars, int(k), float(moves[k]), float(volumes[k]), rules) for k in rows[fresh])
 
 
 class _Trades:

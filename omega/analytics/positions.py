@@ -72,8 +72,8 @@ class PositionView:
     """One position.
 
     Units: prices in quote currency; pnl in quote currency, pnl_share of the notional; liquidation_distance a fraction
-        of the liquidation price, None without one; suggested_stop always on the losing side of the mark, suggested_target
-        0.0 when no level lies ahead; reward_to_risk of the two from the mark, None without a target.
+        of the liquidation price, None without one; suggested_stop always on the losing side of the mark,
+        suggested_target 0.0 when no level lies ahead; reward_to_risk of the two from the mark, None without a target.
 
     Attributes:
         aligned: entry, stop and target against the levels, empty without bars or a swing that holds the entry.
