@@ -26,7 +26,7 @@ PIVOT: Final = (0.382, 0.618, 1.0)
 _BLOCK: Final = 8
 _LEAST_RATIOS: Final = 20
 _ALPHA: Final = 0.05
-_PLACEBOS: Final = np.concatenate((np.geomspace(0.78, 0.92, 15), np.geomspace(1.08, 1.28, 15)))
+_PLACEBOS: Final = np.concatenate((np.geomspace(0.78, 0.92, 30), np.geomspace(1.08, 1.28, 30)))
 """Other ratios, as multiples of the one that is tested."""
 _CHAIN: Final = 0.1
 """Average true ranges within which levels of a chart cluster at most: 1 % of a calm hour chart is all of it."""
@@ -126,7 +126,7 @@ class GoldenTest:
         share: share of them within the tolerance of the ratio or its inverse.
         expected: the mean share of the reordered legs.
         p_value: exact permutation p-value against reordered legs, one-sided; 1.0 with too few ratios.
-        placebo_p_value: rank of the bump at the ratio among 30 other ratios beside it; 1.0 with too few ratios.
+        placebo_p_value: rank of the bump at the ratio among 60 other ratios beside it; 1.0 with too few ratios.
         significant: both below 5 %.
         why: what to say about it in words.
     """
@@ -267,7 +267,7 @@ def golden_test(
 
     Two questions, and both must be answered with yes. Against reordered legs: blocks of eight are shuffled inside, so
     calm and wild stretches stay where they are. Against placebo ratios on both sides of the golden one: legs that are
-    alike in size fill the whole neighbourhood, and only a bump above the line through it speaks for the ratio itself.
+    alike in size fill the whole neighbourhood, and only a bump above the curve through it speaks for the ratio itself.
 
     Args:
         legs: oldest first.
@@ -285,8 +285,7 @@ def golden_test(
     drawn = np.array([_shares(moves[_shuffled(len(moves), rng)], tried, tolerance) for _ in range(draws)])
     p = rank_p(float(shares[0]), drawn[:, 0], Direction.HIGHER)
     excess = shares - drawn.mean(axis=0)
-    slope, level = np.polyfit(tried[1:], excess[1:], 1)
-    bump = excess - (slope * tried + level)
+    bump = excess - np.polyval(np.polyfit(tried, excess, 2), tried)
     placebo = rank_p(float(bump[0]), bump[1:], Direction.HIGHER)
     significant = max(p, placebo) < _ALPHA
     word = "significant" if significant else "not significant"

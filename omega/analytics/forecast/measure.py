@@ -16,7 +16,7 @@ import numpy as np
 
 from omega.analytics.evidence import POOLED, Evidence, Verdict
 from omega.analytics.forecast.models import DRIFT, MODELS, NO_CHANGE
-from omega.analytics.forecast.scores import Bin, gain, hits, log_losses, reliability, score
+from omega.analytics.forecast.scores import Bin, Gain, gain, hits, log_losses, reliability, score
 from omega.analytics.forecast.walk import Ground, Plan, Walked, walk
 from omega.engine.bars import F64, I64, Bars
 from omega.errors import CorruptData
@@ -174,10 +174,9 @@ def _record(model: str, dataset: str, timeframe: str, horizon: int, s: _Stretch)
     even = np.full(len(s.up), 0.5)
     mine, steady, drift = score(s.p, s.up), score(even, s.up), score(s.drift, s.up)
     loss = log_losses(s.p, s.up)
-    # Markets move together: what was saved at one instant is one figure, however many markets tell it.
-    against_even = gain(_by_instant(s.ts, log_losses(even, s.up) - loss), least_block=float(horizon))
-    against_drift = gain(_by_instant(s.ts, log_losses(s.drift, s.up) - loss), least_block=float(horizon))
-    right = gain(_by_instant(s.ts, hits(s.p, s.up)), least_block=float(horizon))
+    against_even = _gained(s.ts, log_losses(even, s.up) - loss, horizon)
+    against_drift = _gained(s.ts, log_losses(s.drift, s.up) - loss, horizon)
+    right = _gained(s.ts, hits(s.p, s.up), horizon)
     return Record(
         model=model,
         dataset=dataset,
@@ -201,10 +200,12 @@ def _record(model: str, dataset: str, timeframe: str, horizon: int, s: _Stretch)
     )
 
 
-def _by_instant(ts: I64, values: F64) -> F64:
+def _gained(ts: I64, values: F64, horizon: int) -> Gain:
+    """Markets move together: what is drawn again is an instant with all its markets, never one market alone."""
     instants, row = np.unique(ts, return_inverse=True)
-    made: F64 = np.bincount(row, values, len(instants)) / np.bincount(row, minlength=len(instants))
-    return made
+    sums: F64 = np.bincount(row, values, len(instants)).astype(np.float64)
+    counts: F64 = np.bincount(row, minlength=len(instants)).astype(np.float64)
+    return gain(sums, counts=counts, least_block=float(horizon))
 
 
 def _bins(model: str, dataset: str, timeframe: str, horizon: int, s: _Stretch) -> list[Reliable]:

@@ -109,19 +109,27 @@ class Gain:
     p_value: float
 
 
-def gain(differences: F64, *, least_block: float = 1.0, seed: int = 0) -> Gain:
+def gain(differences: F64, *, counts: F64 | None = None, least_block: float = 1.0, seed: int = 0) -> Gain:
     """Test whether paired differences (better minus worse) are above zero on the average.
 
     Neighbouring outcomes share most of their future, so whole blocks are drawn again, at least `least_block` long.
 
-    Shapes: (n,). Source: Politis and Romano (1994), stationary bootstrap of the centred differences.
+    Args:
+        differences: (n,), in the order of time; with counts the sums of that many differences each.
+        counts: (n,), above zero: how many outcomes a row sums up; one each when left out.
+        least_block: in rows.
+        seed: of the draws.
+
+    Source: Politis and Romano (1994), stationary bootstrap of the centred differences.
     """
-    mean = float(differences.mean())
+    weights = np.ones(len(differences)) if counts is None else counts
+    mean = float(differences.sum() / weights.sum())
     if not float(np.abs(differences).max()) > 0.0:
         return Gain(mean, mean, mean, 1.0)
     length = max(block_length(differences), least_block)
     blocks = draw_blocks(len(differences), _DRAWS, length, np.random.default_rng(seed))
-    means = resampled_means(differences[:, None], blocks)[:, 0]
+    drawn = resampled_means(np.column_stack([differences, weights]), blocks)
+    means = drawn[:, 0] / drawn[:, 1]
     reached = int((means - mean >= mean).sum())
     low, high = (float(v) for v in np.quantile(means, (0.025, 0.975)))
     return Gain(mean, low, high, (1.0 + reached) / (_DRAWS + 1.0))
