@@ -46,6 +46,8 @@ class Forecast:
         no_change: of one half always, on the same outcomes.
         drift: of the share of rises in the training rows, on the same outcomes.
         gain: log loss saved against "no change", in nats an outcome.
+        mean_return: mean log return of following each of those calls for one horizon, before fees and slippage: a
+            direction may be told better than by chance and still not be worth its costs.
         reliability: forecasts in bins against what happened, out of sample.
         evidence: the measured row that the project carries for this market and timeframe.
     """
@@ -60,6 +62,7 @@ class Forecast:
     no_change: Score
     drift: Score
     gain: Gain
+    mean_return: float
     reliability: tuple[Bin, ...]
     evidence: Evidence
 
@@ -74,7 +77,8 @@ class Forecast:
         return (
             f"{self.probability_up:.1%} for a higher close in {self.horizon} bars ({self.direction.value}); out of "
             f"sample {self.model} {record} no change: log loss {self.score.log_loss:.4f} against "
-            f"{self.no_change.log_loss:.4f}, accuracy {self.score.accuracy:.1%} of {self.score.n:,}"
+            f"{self.no_change.log_loss:.4f}, accuracy {self.score.accuracy:.1%} of {self.score.n:,}, each call worth "
+            f"{self.mean_return:+.3%} before costs"
         )
 
 
@@ -115,6 +119,7 @@ def forecast(
     last = np.array([bars.n - 1], dtype=np.int64)
     p = float(chosen.fit(ground.task(bars.n, seed))(last)[0])
     gained = against(walked, walk(ground, model_of(NO_CHANGE)), horizon)
+    moved = np.log(bars.close[walked.rows + horizon] / bars.close[walked.rows])
     return Forecast(
         model=model,
         horizon=horizon,
@@ -126,6 +131,7 @@ def forecast(
         no_change=score(np.full(len(walked.up), 0.5), walked.up),
         drift=score(walk(ground, model_of(DRIFT)).probability, walked.up),
         gain=gained,
+        mean_return=float((np.sign(walked.probability - 0.5) * moved).mean()),
         reliability=reliability(walked.probability, walked.up),
         evidence=evidence_of(model, "both", measure=f"h{horizon}", dataset=dataset, timeframe=timeframe),
     )

@@ -1,4 +1,4 @@
-"""Fibonacci tools against the golden tables, and the golden test on legs that have the ratio and on legs that do not."""
+"""Fibonacci tools against the golden tables, and the golden test on legs with the ratio and on legs without."""
 
 from __future__ import annotations
 
