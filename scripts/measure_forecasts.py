@@ -37,9 +37,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description="measure the forecast models on recorded candles")
     parser.add_argument("folder", type=Path, nargs="?", help="folder of SYMBOL-TIMEFRAME.parquet files")
-    parser.add_argument(
-        "--evidence", action="store_true", help="measure nothing, fold in the carried table"
-    )
+    parser.add_argument("--evidence", action="store_true", help="measure nothing, fold in the carried table")
     asked = parser.parse_args()
     if not asked.evidence:
         if asked.folder is None:

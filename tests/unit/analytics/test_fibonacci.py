@@ -154,7 +154,7 @@ def golden_legs(n: int, share: float, seed: int) -> list[Leg]:
     return made
 
 
-@pytest.mark.req("2.55", "1.17")
+@pytest.mark.req("2.55")
 def test_golden_test_finds_the_ratio_where_it_is_planted() -> None:
     made = golden_test(golden_legs(300, 0.4, 3), np.random.default_rng(1), draws=199)
 
