@@ -118,10 +118,8 @@ def _fitted(task: Task, columns: F64) -> Predict:
 
 
 def _boosting(task: Task) -> Predict:
-    """Fit on the older four fifths and calibrate on the newest fifth; outcomes that straddle the two are left out."""
-    split = len(task.rows) - int(len(task.rows) * _HELD_OUT)
-    held_out = task.rows[split:]
-    fitted_on = task.rows[task.rows < held_out[0] - task.horizon]
+    """Fit on the older rows and calibrate on the newer ones."""
+    fitted_on, held_out = calibration_split(task)
     x, classifier = task.design.values, _classifier(len(fitted_on), task.seed)
     up = task.up[fitted_on]
     if up.min() == up.max():
@@ -137,6 +135,15 @@ def _boosting(task: Task) -> Predict:
         return calibrated(found)
 
     return predict
+
+
+def calibration_split(task: Task) -> tuple[I64, I64]:
+    """Return (rows to fit on, rows to calibrate on): the older four fifths, and the newest fifth.
+
+    Rows whose outcome is only known inside the newer part belong to neither.
+    """
+    held_out = task.rows[len(task.rows) - int(len(task.rows) * _HELD_OUT) :]
+    return task.rows[task.rows < held_out[0] - task.horizon], held_out
 
 
 def _classifier(n: int, seed: int) -> Any:

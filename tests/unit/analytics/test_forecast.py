@@ -42,6 +42,7 @@ from omega.analytics.forecast.measure import (
     records_of,
     write_tables,
 )
+from omega.analytics.forecast.models import calibration_split
 from omega.engine import Bars
 from omega.errors import ConfigError, CorruptData
 
@@ -118,6 +119,17 @@ def test_walk_forward_trains_only_on_outcomes_known_before_its_stretch() -> None
         assert task.rows[0] >= WARMUP
         assert len(task.rows) <= plan.train
         assert end - start <= plan.step
+
+
+def test_calibration_sees_no_outcome_that_the_model_was_fitted_on() -> None:
+    ground = Ground.of(noise(900), HOUR_NS, Plan(horizon=10, train=500, step=100))
+    task = ground.task(900, seed=0)
+
+    fitted_on, held_out = calibration_split(task)
+
+    assert fitted_on[-1] + task.horizon < held_out[0]
+    assert len(held_out) == len(task.rows) // 5
+    assert len(fitted_on) == len(task.rows) - len(held_out) - task.horizon
 
 
 @pytest.mark.parametrize("name", SIMPLE)

@@ -70,6 +70,21 @@ def test_tails_of_normal_returns_are_the_closed_form_by_every_method() -> None:
     assert cornish_fisher(returns).var == pytest.approx(-(0.001 + 0.02 * z), rel=0.03)
 
 
+def test_cornish_fisher_quantile_is_the_printed_expansion() -> None:
+    """z' = z + (z^2 - 1)S/6 + (z^3 - 3z)K/24 - (2z^3 - 5z)S^2/36, written out term by term."""
+    returns = np.random.default_rng(21).gamma(9.0, 0.01, 500)
+    z, n = NormalDist().inv_cdf(0.05), len(returns)
+    mean, off = float(returns.mean()), returns - returns.mean()
+    second = float((off**2).sum()) / n
+    skew, kurtosis = float((off**3).sum()) / n / second**1.5, float((off**4).sum()) / n / second**2 - 3.0
+    terms = (z, (z**2 - 1) * skew / 6, (z**3 - 3 * z) * kurtosis / 24, -(2 * z**3 - 5 * z) * skew**2 / 36)
+
+    made = cornish_fisher(returns)
+
+    assert made.var == pytest.approx(-(mean + sum(terms) * math.sqrt(second * n / (n - 1))), rel=1e-12)
+    assert abs(terms[3]) > 1e-3
+
+
 def test_cornish_fisher_shortfall_is_the_mean_of_its_quantiles_over_the_tail() -> None:
     """The closed form equals the quantile integrated by steps."""
     rng = np.random.default_rng(2)
@@ -295,6 +310,18 @@ def test_assessment_of_a_hedge_moves_against_itself() -> None:
         0.3 * (np.expm1(np.diff(np.log(markets()["BTC-USDT.P"].close))))
         + 0.3 * (np.expm1(np.diff(np.log(markets()["ETH-USDT.P"].close)))),
     )
+
+
+@pytest.mark.parametrize(("side", "together"), [(1, 3_000.0), (-1, 5_000.0)])
+def test_assessment_of_markets_that_move_against_each_other(side: int, together: float) -> None:
+    """Long a market and short its mirror is the same bet twice; long both is a hedge."""
+    moves = np.random.default_rng(15).normal(0.0, 0.02, 300)
+    mirrored = {"A-USDT.P": bars_of(moves), "B-USDT.P": bars_of(-moves)}
+    held = book(position("A-USDT.P", 1, 3_000.0), position("B-USDT.P", side, 2_000.0))
+
+    made = assess(held, mirrored, DAY_NS, np.random.default_rng(0))
+
+    assert made.correlated == pytest.approx(together)
 
 
 @pytest.mark.req("1.19")
