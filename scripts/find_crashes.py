@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,12 +32,15 @@ KINDS = (("crash", 24.0, False), ("slide", 168.0, False), ("surge", 24.0, True))
 _HOUR_NS = timeframe_ns("1h")
 
 
-def main() -> None:
-    """Find and write."""
+def main() -> int:
+    """Find and write; return 3 when the recorded candles are not there."""
     parser = argparse.ArgumentParser(description="find the worst crashes and surges in recorded candles")
     parser.add_argument("folder", type=Path, help="folder of recorded candles")
     parser.add_argument("--into", type=Path, default=FILE, help="the file to write")
     asked = parser.parse_args()
+    if missing := [name for name in COINS.values() if not (asked.folder / f"{name}.parquet").is_file()]:
+        print(f"no {', '.join(missing)} in {asked.folder}: name the folder that holds them", file=sys.stderr)
+        return 3
     files = {coin: open_candles(asked.folder / f"{name}.parquet") for coin, name in COINS.items()}
     lengths = {coin: file.timeframe_ns for coin, file in files.items()}
     markets = {coin: file.read() for coin, file in files.items()}
@@ -51,6 +55,7 @@ def main() -> None:
         out.writerow(COLUMNS)
         out.writerows(rows)
     print(f"{len(rows)} rows written to {asked.into}")
+    return 0
 
 
 def years(bars: Bars) -> list[Bars]:
@@ -76,4 +81,4 @@ def scenario(kind: str, begun: int, ended: int, markets: dict[str, Bars], length
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -7,6 +7,7 @@ FOLDER holds SYMBOL-TIMEFRAME.parquet files; takes minutes. Run it when a model 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from omega.analytics.evidence import FILE as EVIDENCE
@@ -33,8 +34,8 @@ PLANS = {
 """Two years to train on; a fit each quarter of hourly bars, each month of daily ones."""
 
 
-def main() -> None:
-    """Measure and write."""
+def main() -> int:
+    """Measure and write; return 3 when the recorded candles are not there."""
     parser = argparse.ArgumentParser(description="measure the forecast models on recorded candles")
     parser.add_argument("folder", type=Path, nargs="?", help="folder of SYMBOL-TIMEFRAME.parquet files")
     parser.add_argument("--evidence", action="store_true", help="measure nothing, fold in the carried table")
@@ -42,11 +43,16 @@ def main() -> None:
     if not asked.evidence:
         if asked.folder is None:
             parser.error("name the folder of recorded candles, or --evidence")
+        files = [asked.folder / f"{name}-{timeframe}.parquet" for timeframe in PLANS for name in MARKETS]
+        if missing := [file.name for file in files if not file.is_file()]:
+            print(f"no {', '.join(missing)} in {asked.folder}: name the folder that holds them", file=sys.stderr)
+            return 3
         measured(asked.folder)
     rows = [row for row in (read_evidence(EVIDENCE) if EVIDENCE.exists() else ()) if row.family != FAMILY]
     found = as_evidence(list(read_records(FILE)))
     write_evidence(EVIDENCE, [*rows, *found])
     print(f"{len(found)} rows of evidence on forecasts, {len(rows)} on everything else")
+    return 0
 
 
 def measured(folder: Path) -> None:
@@ -66,4 +72,4 @@ def measured(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
