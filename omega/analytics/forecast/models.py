@@ -29,6 +29,7 @@ Predict = Callable[[I64], F64]
 _PRIOR: Final = 25.0
 """What pulls every fit to even odds: as if a hundred tosses of a fair coin had been seen, each worth a quarter."""
 _HELD_OUT: Final = 0.2
+_LEAST_FITTED: Final = 50
 _STATES: Final = 3
 
 
@@ -120,6 +121,11 @@ def _fitted(task: Task, columns: F64) -> Predict:
 def _boosting(task: Task) -> Predict:
     """Fit on the older rows and calibrate on the newer ones."""
     fitted_on, held_out = calibration_split(task)
+    if len(fitted_on) < _LEAST_FITTED:
+        raise ConfigError(
+            f"a horizon of {task.horizon} bars leaves {len(fitted_on)} of {len(task.rows)} training rows to fit "
+            f"{BOOSTING} on: give a longer history or a shorter horizon"
+        )
     x, classifier = task.design.values, _classifier(len(fitted_on), task.seed)
     up = task.up[fitted_on]
     if up.min() == up.max():

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from omega.analytics.evidence import Evidence, evidence_of
+from omega.analytics.evidence import POOLED, Evidence, Verdict, evidence_of
 from omega.analytics.forecast.models import BOOSTING, DRIFT, NO_CHANGE, model_of
 from omega.analytics.forecast.scores import Bin, Gain, Score, gain, log_losses, reliability, score
 from omega.analytics.forecast.walk import Ground, Plan, Walked, walk
@@ -49,7 +49,8 @@ class Forecast:
         mean_return: mean log return of following each of those calls for one horizon, before fees and slippage: a
             direction may be told better than by chance and still not be worth its costs.
         reliability: forecasts in bins against what happened, out of sample.
-        evidence: the measured row that the project carries for this market and timeframe.
+        evidence: the measured row that the project carries for this market, else for all of them together, at this
+            timeframe and horizon.
     """
 
     model: str
@@ -133,7 +134,7 @@ def forecast(
         gain=gained,
         mean_return=float((np.sign(walked.probability - 0.5) * moved).mean()),
         reliability=reliability(walked.probability, walked.up),
-        evidence=evidence_of(model, "both", measure=f"h{horizon}", dataset=dataset, timeframe=timeframe),
+        evidence=_evidence(model, horizon, dataset, timeframe),
     )
 
 
@@ -141,6 +142,14 @@ def against(walked: Walked, reference: Walked, horizon: int) -> Gain:
     """Return the log loss that a model saved against another on the same outcomes, in nats an outcome."""
     saved = log_losses(reference.probability, reference.up) - log_losses(walked.probability, walked.up)
     return gain(saved, least_block=float(horizon))
+
+
+def _evidence(model: str, horizon: int, dataset: str, timeframe: str) -> Evidence:
+    """Return the row of this market, else that of all markets together."""
+    of_market, of_all = (
+        evidence_of(model, "both", measure=f"h{horizon}", dataset=of, timeframe=timeframe) for of in (dataset, POOLED)
+    )
+    return of_all if of_market.verdict is Verdict.UNMEASURED else of_market
 
 
 def _direction(p: float, gained: Gain) -> Direction:

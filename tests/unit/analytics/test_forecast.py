@@ -184,6 +184,18 @@ def test_forecast_of_too_few_bars_and_of_no_model_is_refused() -> None:
         model_of("boosted")
 
 
+@pytest.mark.parametrize(("dataset", "found"), [("ETHUSDT", "ETHUSDT"), ("DOGEUSDT", "all")])
+def test_forecast_carries_the_measured_row_of_its_market_or_of_all(dataset: str, found: str) -> None:
+    made = forecast(noise(), HOUR_NS, horizon=24, model="linear", folds=1, dataset=dataset, timeframe="1h")
+
+    assert (made.evidence.dataset, made.evidence.measure, made.evidence.verdict) == (found, "h24", Verdict.NOT)
+
+
+def test_boosting_on_a_horizon_that_leaves_nothing_to_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="shorter horizon"):
+        forecast(noise(1_100), HOUR_NS, horizon=200)
+
+
 def test_boosting_without_its_package_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['sklearn'] = None\n"

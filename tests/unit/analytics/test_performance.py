@@ -21,7 +21,6 @@ from omega.analytics.performance import (
     rolling,
 )
 from omega.backtest.metrics import DAY_NS, metrics
-from omega.backtest.run import backtest
 from omega.backtest.types import Market, Result
 from omega.engine import Bars
 from omega.errors import ConfigError
@@ -43,6 +42,8 @@ def market(n: int = 3_000) -> Market:
 
 @pytest.fixture(scope="module")
 def tested() -> tuple[Result, Market]:
+    from omega.backtest.run import backtest
+
     strategies.discover("bots")
     made = market()
     entry = strategies.get("ema_cross")
