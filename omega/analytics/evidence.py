@@ -51,7 +51,8 @@ class Evidence:
         high: upper end.
         base_rate: the rate of chance: random entries matched in time, volatility, direction and distances.
         p_value: of "no better than chance", one-sided.
-        q_value: p_value corrected for the false discovery rate over every row of the file.
+        q_value: p_value corrected for the false discovery rate over all that was measured with it: every pattern, or
+            every forecast.
         verdict: what may be said.
     """
 
