@@ -18,7 +18,7 @@ from omega.analytics.fibonacci import (
     pivot_points,
     time_zones,
 )
-from omega.analytics.pivots import Pivots, by_reversal
+from omega.analytics.pivots import by_reversal, by_window
 from omega.engine import Bars
 from omega.engine.fibonacci import PHI
 from omega.errors import ConfigError
@@ -68,14 +68,15 @@ def test_levels_below_zero_are_dropped_and_named() -> None:
 
 def test_legs_alternate_and_keep_the_more_extreme_of_neighbours() -> None:
     """Two highs in a row are one pivot, the higher; the leg is known when both of its ends are."""
-    pivots = Pivots(
-        np.array([1, 5, 7, 12]),
-        np.array([3, 9, 10, 15]),
-        np.array([10.0, 14.0, 15.0, 11.0]),
-        np.array([-1, 1, 1, -1], dtype=np.int8),
-    )
+    high = [10.2, 10.3, 10.1, 11, 12, 14, 13, 13.5, 15, 13, 12, 11, 10, 10.2, 10.4, 10.5]
+    low = [9.8, 9.5, 9, 9.6, 10, 11, 10.8, 10.9, 10.5, 10.2, 9.9, 9.4, 8.5, 9.1, 9.3, 9.6]
+    middle = (np.array(high) + np.array(low)) / 2.0
+    bars = Bars.of((np.arange(16) + 1) * HOUR_NS, middle, high, low, middle, np.ones(16))
 
-    assert legs_of(pivots) == (Leg(1, 7, 10, 10.0, 15.0), Leg(7, 12, 15, 15.0, 11.0))
+    pivots = by_window(bars, 2)
+
+    assert pivots.row.tolist() == [2, 5, 8, 12]
+    assert legs_of(pivots) == (Leg(2, 8, 10, 9.0, 15.0), Leg(8, 12, 14, 15.0, 8.5))
 
 
 def test_clusters_count_levels_and_the_swings_they_come_from() -> None:
