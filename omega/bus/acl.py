@@ -16,7 +16,7 @@ from omega.bus.topics import ALL, Topics
 from omega.errors import ConfigError
 from omega.topology import redis_user
 
-SERVICES = ("simulator", "gateway", "cosmic", "ledger", "discord_bot", "cli")
+SERVICES = ("simulator", "gateway", "cosmic", "ledger", "analytics", "discord_bot", "cli")
 """Those that have one user an environment; a runner has one a bot."""
 
 ADMIN = "admin"
@@ -59,6 +59,8 @@ STATES = (
     State("lease:cosmic", ("cosmic",)),
     State("epoch:cosmic", ("cosmic",)),
     State("feed:*", ("cosmic",)),
+    State("lease:analytics", ("analytics",)),
+    State("epoch:analytics", ("analytics",)),
     State("lease:discord", ("discord_bot",)),
     State("epoch:discord", ("discord_bot",)),
     State("discord:*", ("discord_bot",)),
