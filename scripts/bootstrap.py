@@ -52,7 +52,7 @@ from services.gateway.venues._lean import exchange_class, use_lean_ccxt
 use_lean_ccxt()
 exchange_class("bitget")
 import omega.runtime, omega.cli.up, skyfield.almanac, skyfield.api
-import services.cosmic.service, services.discord_bot.service, services.gateway.service
+import services.analytics.service, services.cosmic.service, services.discord_bot.service, services.gateway.service
 import services.ledger.service, services.runner.service, services.simulator.service
 from omega import plugins
 for registry in (plugins.strategies, plugins.venues, plugins.factors, plugins.personas):
