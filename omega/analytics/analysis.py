@@ -62,12 +62,14 @@ class PanelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line, or one row of bars, in a panel."""
+    """One line, or one row of bars, in a panel; `low` and `high` are the ends of an interval around each y."""
 
     name: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     tone: Tone = Tone.STRONG
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

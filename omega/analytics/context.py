@@ -89,6 +89,11 @@ class Context:
         return self.market
 
     @property
+    def dataset(self) -> str:
+        """The market's name in the evidence: BTC-USDT.P is BTCUSDT."""
+        return self.symbol.split(".", maxsplit=1)[0].replace("-", "").upper()
+
+    @property
     def length_ns(self) -> int:
         """The length of a bar."""
         return timeframe_ns(self.timeframe)

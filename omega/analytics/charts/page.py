@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from omega.analytics.analysis import Analysis, Mark
+from omega.analytics.analysis import Analysis, Mark, MarkKind
 from omega.analytics.charts.panels import draw_panel
 from omega.analytics.charts.price import PriceChart
 from omega.analytics.charts.theme import DPI, SMALL, TEXT, THEMES, TITLE, WIDTH_IN, Theme, theme_of
@@ -81,7 +81,8 @@ class _Block:
     def draw(self, figure: Figure, top: float, theme: Theme) -> None:
         at = self._head(figure, top, theme)
         if self.priced:
-            axes = _axes(figure, at, _PRICE_IN, theme, right=_LEVELS)
+            named = any(mark.kind is MarkKind.LEVEL and mark.label for mark in self.marks)
+            axes = _axes(figure, at, _PRICE_IN, theme, right=_LEVELS if named else _RIGHT)
             PriceChart(axes, self.context.bars, self.context.length_ns, theme).draw(self.marks)
             at -= _PRICE_IN + 0.3
         for panel in self.analysis.panels:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TICKS: Final = 4
+_VALUED: Final = 12
+"""So many bars have their values written on them."""
 
 
 def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
@@ -53,7 +55,10 @@ def _plot(axes: Axes, panel: Panel, theme: Theme) -> None:
     if panel.diagonal:
         axes.plot([0.0, 1.0], [0.0, 1.0], color=theme.soft, lw=0.8, ls=(0, (3, 3)), label="_perfect")
     for series in panel.series:
-        axes.plot(series.x, series.y, "o-", color=theme.tones[series.tone], lw=1.1, ms=2.8, label=series.name)
+        colour = theme.tones[series.tone]
+        axes.plot(series.x, series.y, "o-", color=colour, lw=1.1, ms=2.8, label=series.name)
+        if series.low:
+            axes.vlines(series.x, series.low, series.high, color=colour, lw=0.8, alpha=0.7, gid="interval")
 
 
 def _bars(axes: Axes, panel: Panel, theme: Theme) -> None:
@@ -61,7 +66,10 @@ def _bars(axes: Axes, panel: Panel, theme: Theme) -> None:
     width = 0.8 / max(count, 1)
     for number, series in enumerate(panel.series):
         at = np.arange(len(series.y)) + (number - (count - 1) / 2) * width
-        axes.bar(at, series.y, width * 0.92, color=theme.tones[series.tone], label=series.name, gid="bar")
+        drawn = axes.bar(at, series.y, width * 0.92, color=theme.tones[series.tone], label=series.name, gid="bar")
+        if len(panel.names) * count <= _VALUED:
+            axes.bar_label(drawn, [f"{value:.4g}" for value in series.y], size=SMALL, color=theme.ink, padding=1)
+    axes.margins(y=0.16)
     steep = sum(map(len, panel.names)) > 44  # noqa: PLR2004 - as many letters stand side by side
     axes.set_xticks(
         range(len(panel.names)), panel.names, rotation=28 if steep else 0, ha="right" if steep else "center",

@@ -15,6 +15,7 @@ from omega.engine.bars import F64, I64, Bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patheffects import AbstractPathEffect
 
 LEAST, MOST = 90, 260
 """Bars that are shown: as many as the marks reach back, within these."""
@@ -22,7 +23,7 @@ LABELLED: Final = 14
 POINTS_LABELLED: Final = 9
 _ROOM: Final = 8
 _GAP: Final = 0.058
-_FAR: Final = 0.9
+_FAR: Final = 0.45
 """Levels further from the shown prices than this part of their range are left out: they would flatten the candles."""
 
 
@@ -149,6 +150,7 @@ class PriceChart:
                 parse_math=False,
                 clip_on=True,
                 gid="zone label",
+                path_effects=self._halo(),
             )
 
     def _point(self, mark: Mark) -> None:
@@ -180,6 +182,7 @@ class PriceChart:
                     "lw": 0.5,
                     "shrinkA": 0,
                     "shrinkB": 0,
+                    "relpos": (0.0, 0.5),
                 },
                 gid="level label",
             )
@@ -199,6 +202,12 @@ class PriceChart:
                 taken.append((x, place))
                 self._say(x, place - step * 0.6, mark.label, mark.tone, above=not below)
 
+    def _halo(self) -> list[AbstractPathEffect]:
+        """Return what keeps words readable over candles."""
+        from matplotlib.patheffects import withStroke
+
+        return [withStroke(linewidth=1.8, foreground=self.theme.card)]
+
     def _say(self, x: float, y: float, words: str, tone: Tone, *, above: bool) -> None:
         right = self.axes.get_xlim()[1]
         side = "right" if x > 0.7 * right else "left" if x < 0.3 * right else "center"
@@ -214,6 +223,7 @@ class PriceChart:
             parse_math=False,
             annotation_clip=True,
             gid="word",
+            path_effects=self._halo(),
         )
 
 
