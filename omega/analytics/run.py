@@ -14,7 +14,6 @@ from omega.plugins import AnalysisEntry, analyses, describe, parse_params
 ALL: Final = "all"
 """Stands for every analysis whose inputs are there."""
 _WANTED: Final = {
-    "bars": "candles: name a symbol that the farm publishes, or a file",
     "books": "the open positions: ask a running farm (--live)",
     "trades": "the round trips of the ledger: ask a running farm (--live)",
     "ticks": "recorded order-book ticks: name their folder (--ticks)",
@@ -67,6 +66,12 @@ def run(name: str, context: Context, values: Mapping[str, object] | None = None)
 
 
 def _one(entry: AnalysisEntry, context: Context, values: Mapping[str, object]) -> Analysis:
+    if "bars" in entry.needs and not context.has("bars"):
+        raise Denied(
+            f"there are no whole {context.timeframe} bars of {context.symbol}: ask for a shorter timeframe or another "
+            "symbol",
+            rule="bars",
+        )
     missing = [need for need in entry.needs if not context.has(need)]
     if missing:
         raise Denied(f"{entry.name} needs {' and '.join(_WANTED[need] for need in missing)}", rule="inputs")

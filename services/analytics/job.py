@@ -1,6 +1,6 @@
-"""What the worker process is given and gives back, and its main: `python -m services.analytics.job`.
+"""What the worker process is given, does and gives back.
 
-Started by the service alone. Everything heavy (numba, scipy, matplotlib) is imported here and never in the service.
+Everything heavy (numba, scipy, matplotlib) is imported inside `do`, which the service itself never calls.
 """
 
 from __future__ import annotations
@@ -160,9 +160,3 @@ def _rows(bars: Bars, picked: Any) -> Bars:
     from omega.engine.bars import Bars
 
     return Bars.of(*(getattr(bars, name)[picked] for name in ("ts", "open", "high", "low", "close", "volume")))
-
-
-if __name__ == "__main__":
-    from omega.runtime.worker import work
-
-    work(do)

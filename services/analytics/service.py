@@ -61,7 +61,7 @@ class AnalyticsService(BaseService):
     def __init__(self, *, settings: Settings, bus: Bus) -> None:
         super().__init__(settings=settings, bus=bus)
         self._gatherer = Gatherer(bus, lambda: self.settings)
-        self._worker = Worker("services.analytics.job", within_s=settings.analytics.within_s, ended=self._worker_ended)
+        self._worker = Worker("services.analytics.work", within_s=settings.analytics.within_s, ended=self._worker_ended)
         self._made: OrderedDict[tuple[Question, int], Made] = OrderedDict()
         self._latest: dict[Question, Made] = {}
         self._making: dict[tuple[Question, int], asyncio.Task[Made]] = {}
