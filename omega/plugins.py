@@ -216,6 +216,7 @@ class AnalysisEntry:
         params: its `params` class.
         needs: what it cannot do without: `bars`, `books` (open positions), `trades` (the ledger's round trips) or
             `ticks` (a recorded order book).
+        uses: what it says more with, where it is there.
         least: bars that it wants at least.
     """
 
@@ -224,6 +225,7 @@ class AnalysisEntry:
     function: Callable[..., Any]
     params: type
     needs: tuple[str, ...]
+    uses: tuple[str, ...]
     least: int
     doc: str
 
@@ -331,7 +333,13 @@ def factor(
 
 
 def analysis(
-    name: str, *, title: str, params: type, needs: tuple[str, ...] = ("bars",), least: int = 100
+    name: str,
+    *,
+    title: str,
+    params: type,
+    needs: tuple[str, ...] = ("bars",),
+    uses: tuple[str, ...] = (),
+    least: int = 100,
 ) -> Callable[[_F], _F]:
     """Register an analysis: one pure function (context, params) -> Analysis.
 
@@ -342,7 +350,7 @@ def analysis(
     describe(params)
 
     def add(function: _F) -> _F:
-        entry = AnalysisEntry(name, title, function, params, needs, least, _doc(function))
+        entry = AnalysisEntry(name, title, function, params, needs, uses, least, _doc(function))
         analyses.register(name, entry, where=where)
         return function
 

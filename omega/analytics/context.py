@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omega.analytics.analysis import Input
 from omega.domain.bar import Bar
@@ -23,28 +23,42 @@ def _none() -> Mapping[str, Bars]:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One open book. Units: size in base units, negative when short; prices in quote currency, 0 where unknown."""
+    """One open position of an account.
 
+    Units: size in base units, negative when short; prices in quote currency, 0.0 where there is none or none is known.
+    """
+
+    account: str
     bot: str
     symbol: str
     size: float
     entry: float
+    mark: float
     stop: float = 0.0
-    mark: float = 0.0
-    leverage: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """One closed trade of the ledger. Units: ns UTC, quote currency; `net` after fees and funding."""
+class Books:
+    """What an account holds; equity in quote currency, unrealised profit included."""
+
+    equity: float
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the ledger knows of one bot.
+
+    Units: capital in quote currency; equity points are (close of a bar in ns UTC, quote currency, capital included).
+
+    Attributes:
+        trades: rows of the ledger's answer `trades`.
+    """
 
     bot: str
-    symbol: str
-    opened_ns: int
-    closed_ns: int
-    net: float
-    fees: float
-    volume: float
+    capital: float
+    equity: tuple[tuple[int, float], ...]
+    trades: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +72,7 @@ class Context:
         market: the symbol's bars; None where an analysis needs none.
         peers: bars of other symbols at the same timeframe, for correlations.
         books: open positions; None where nobody could be asked.
-        trades: round trips by the time they closed; None where nobody could be asked.
-        equity: (ns UTC, quote currency) by bot.
-        capital: equity that the account began with, 0 where unknown.
+        records: trades and equity of the bots; None where nobody could be asked.
         ticks: folder of recorded order-book ticks; None where there is none.
         inputs: what was gathered from where, and how old it is.
     """
@@ -70,10 +82,8 @@ class Context:
     now_ns: int
     market: Bars | None = None
     peers: Mapping[str, Bars] = field(default_factory=_none)
-    books: tuple[Held, ...] | None = None
-    trades: tuple[RoundTrip, ...] | None = None
-    equity: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
-    capital: float = 0.0
+    books: Books | None = None
+    records: tuple[Record, ...] | None = None
     ticks: Path | None = None
     inputs: tuple[Input, ...] = ()
 
@@ -100,7 +110,7 @@ class Context:
 
     def has(self, need: str) -> bool:
         """Tell whether what an analysis needs was gathered."""
-        found = {"bars": self.market, "books": self.books, "trades": self.trades, "ticks": self.ticks}[need]
+        found = {"bars": self.market, "books": self.books, "trades": self.records, "ticks": self.ticks}[need]
         return found is not None
 
 

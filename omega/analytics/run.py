@@ -37,8 +37,8 @@ def entries(name: str) -> tuple[AnalysisEntry, ...]:
 
 
 def needs(name: str) -> frozenset[str]:
-    """Return everything that the analyses behind a name can use."""
-    return frozenset(need for entry in entries(name) for need in entry.needs)
+    """Return everything that the analyses behind a name need or can use."""
+    return frozenset(need for entry in entries(name) for need in (*entry.needs, *entry.uses))
 
 
 def run(name: str, context: Context, values: Mapping[str, object] | None = None) -> list[Analysis]:

@@ -482,7 +482,15 @@ SPECS: tuple[Spec, ...] = (
     Spec("md.consensus", ConsensusPrice, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
-    Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli", "gateway")),
+    Spec(
+        "account.status",
+        AccountStatus,
+        _S,
+        1,
+        0,
+        ("gateway",),
+        ("runner", "discord_bot", "cli", "gateway", "analytics"),
+    ),
     Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot", "runner")),
     Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway", "ledger"), groups=("gateway", "ledger")),
     Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli"), groups=("ledger",)),
@@ -575,7 +583,7 @@ ASKS: dict[str, tuple[str, ...]] = {
     "discord_bot": ("cosmic", "gateway", "ledger", "analytics"),
     "cli": ("cosmic", "gateway", "ledger", "analytics"),
     "runner": ("cosmic",),
-    "analytics": ("gateway", "ledger"),
+    "analytics": ("ledger",),
 }
 """Whom a service may ask: a bot asks the sky and nobody who can move money."""
 

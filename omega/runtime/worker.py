@@ -43,6 +43,7 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._used = time.monotonic()
+        self._closed = False
 
     @property
     def pid(self) -> int:
@@ -59,6 +60,9 @@ class Worker:
         """
         async with self._turn:
             process = await self._started()
+            if self._closed:
+                await self._end("closed")
+                raise TransientError("the worker is closing; ask again when the service is back")
             try:
                 async with asyncio.timeout(self.within_s):
                     answer = await _exchange(process, job)
@@ -85,8 +89,11 @@ class Worker:
                 await self._end("idle")
 
     async def close(self) -> None:
-        """End the child."""
+        """End the child for good; a job that is being done fails."""
+        self._closed = True
         await self._end("closed")
+        async with self._turn:  # whoever was starting a child has ended it
+            await self._end("closed")
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process and self._process.returncode is not None:

@@ -1,25 +1,27 @@
-"""Collect what an analysis reads: bars of the bus, open positions of the gateway, trades of the ledger.
+"""Collect what an analysis reads: bars of the bus, positions of the gateway, trades of the ledger.
 
 What nobody answers is missing, never made up: the analyses that need it say so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from omega.analytics.analysis import Input
-from omega.analytics.context import Held, RoundTrip
-from omega.bus import BarClosed, Bus, Received
+from omega.analytics.context import Books, Held, Record
+from omega.bus import AccountStatus, BarClosed, Bus, Received
 from omega.config import Settings
 from omega.domain import timeframe_ns
-from omega.errors import CorruptData, Denied, OmegaError
+from omega.errors import Denied, OmegaError
 from omega.telemetry import get_logger
 from services.analytics.job import Job, Recorded
 
-_ASK_NS: Final = 2_000_000_000
+_ASK_NS: Final = 5_000_000_000
+_STATUS_S: Final = 3.0
 _STREAM: Final = 2_000
 """Bars that a stream of the bus keeps."""
 _PAGE: Final = 500
@@ -72,7 +74,7 @@ class Gatherer:
         if "books" in needs:
             job = replace(job, **await self._books(job))
         if "trades" in needs:
-            job = replace(job, **await self._trades(job))
+            job = replace(job, **await self._records(job))
         return job
 
     async def newest_ns(self, symbol: str, timeframe: str) -> int:
@@ -137,16 +139,21 @@ class Gatherer:
         return tuple([(await self._recorded(one, question.timeframe))[0] for one in others])
 
     async def _books(self, job: Job) -> dict[str, Any]:
-        answer = await self._ask("gateway", "positions")
-        if not isinstance(answer, list):
-            return {}
-        marks = {job.symbol: job.market.bars[-1].close} if job.market.bars else {}
-        marks |= {one.symbol: one.bars[-1].close for one in job.peers if one.bars}
-        leverage = float(self._config().trading.max_leverage)
-        held = tuple(_held(row, marks, leverage) for row in answer)
-        return {"books": held, "inputs": (*job.inputs, _now("open positions", "the gateway's books"))}
+        """Wait for the gateway's next account status: it comes every second and nobody need ask for it."""
+        settings = self._config()
+        topic = self._bus.topics.account_status(settings.trading.venue, settings.trading.account)
+        try:
+            async with asyncio.timeout(_STATUS_S), self._bus.signals(topic) as statuses:
+                async for received in statuses:
+                    if isinstance(status := received.envelope.data, AccountStatus):
+                        age_s = max(time.time_ns() - received.envelope.ts_ns, 0) / 1e9
+                        seen = Input("open positions", "the gateway's books", received.envelope.ts_ns, age_s)
+                        return {"books": _books(status), "inputs": (*job.inputs, seen)}
+        except TimeoutError:
+            logger.warning("input.missing", service="gateway", method="status", error=f"silent for {_STATUS_S:g} s")
+        return {}
 
-    async def _trades(self, job: Job) -> dict[str, Any]:
+    async def _records(self, job: Job) -> dict[str, Any]:
         rows: list[dict[str, Any]] = []
         cursor = ""
         while len(rows) < _TRADES:
@@ -157,21 +164,18 @@ class Gatherer:
             cursor = page["cursor"]
             if not cursor:
                 break
-        settings = self._config()
-        bots = sorted({row["bot"] for row in rows})
-        equity, capital = {}, 0.0
-        for bot in bots:
-            curve = await self._ask("ledger", "equity", bot=bot, points=_POINTS)
-            if isinstance(curve, dict):
-                equity[bot] = tuple((int(one["close_ns"]), float(one["equity"])) for one in curve["points"])
-                capital += float(curve["capital"])
-        trips = sorted((_trip(row) for row in rows if row["closed_ns"]), key=lambda trip: trip.closed_ns)
-        return {
-            "trades": tuple(trips),
-            "equity": equity,
-            "capital": capital or float(settings.trading.capital),
-            "inputs": (*job.inputs, _now("round trips", "the ledger's database")),
-        }
+        bots = sorted({*(row["bot"] for row in rows), *self._config().bots})
+        records = [one for bot in bots if (one := await self._record(bot, rows)) is not None]
+        now_ns = time.time_ns()
+        seen = Input("round trips and equity", "the ledger's database", now_ns, 0.0)
+        return {"records": tuple(records), "inputs": (*job.inputs, seen)}
+
+    async def _record(self, bot: str, rows: list[dict[str, Any]]) -> Record | None:
+        curve = await self._ask("ledger", "equity", bot=bot, points=_POINTS)
+        if not isinstance(curve, dict) or not curve["points"]:
+            return None
+        points = tuple((int(one["close_ns"]), float(one["equity"])) for one in curve["points"])
+        return Record(bot, float(curve["capital"]), points, tuple(row for row in rows if row["bot"] == bot))
 
     async def _ask(self, service: str, method: str, **params: str | int) -> object:
         try:
@@ -185,31 +189,18 @@ def _closed(entries: list[Received]) -> list[BarClosed]:
     return [one.envelope.data for one in entries if isinstance(one.envelope.data, BarClosed)]
 
 
-def _now(name: str, source: str) -> Input:
-    return Input(name, source, time.time_ns(), 0.0)
-
-
-def _held(row: Mapping[str, Any], marks: Mapping[str, float], leverage: float) -> Held:
-    try:
-        symbol, size = str(row["symbol"]), float(row["size"])
-        entry, stop = float(row["entry"]), float(row["stop_trigger"])
-    except (KeyError, ValueError) as error:
-        raise CorruptData(
-            f"the gateway answered with an unsound position ({error}); bring both to one version"
-        ) from None
-    return Held(str(row["bot"]), symbol, size, entry, stop, marks.get(symbol, 0.0), leverage)
-
-
-def _trip(row: Mapping[str, Any]) -> RoundTrip:
-    try:
-        return RoundTrip(
-            bot=str(row["bot"]),
-            symbol=str(row["symbol"]),
-            opened_ns=int(row["opened_ns"]),
-            closed_ns=int(row["closed_ns"] or 0),
-            net=float(row["net"]),
-            fees=float(row["fees"]),
-            volume=float(row["entered"]) * float(row["entry"]),
+def _books(status: AccountStatus) -> Books:
+    held = tuple(
+        Held(
+            account=status.account,
+            bot=line.bot,
+            symbol=line.symbol,
+            size=float(line.size),
+            entry=float(line.entry),
+            mark=float(line.mark),
+            stop=float(line.stop_trigger),
         )
-    except (KeyError, ValueError) as error:
-        raise CorruptData(f"the ledger answered with an unsound trade ({error}); bring both to one version") from None
+        for line in status.books
+        if line.size
+    )
+    return Books(float(status.equity), held)

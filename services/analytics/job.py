@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omega.analytics.analysis import Input
-from omega.analytics.context import Context, Held, RoundTrip
+from omega.analytics.context import Books, Context, Record
 from omega.domain import Bar, iso, timeframe_ns
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ class Job:
     most: int
     market: Recorded
     peers: tuple[Recorded, ...] = ()
-    books: tuple[Held, ...] | None = None
-    trades: tuple[RoundTrip, ...] | None = None
-    equity: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
-    capital: float = 0.0
+    books: Books | None = None
+    records: tuple[Record, ...] | None = None
     inputs: tuple[Input, ...] = ()
     data: str = ""
     theme: str = ""
@@ -87,9 +85,7 @@ def do(job: Job) -> Done:
         market=market,
         peers={one.symbol: bars for one in job.peers if (bars := _bars(job, one)[0]) is not None},
         books=job.books,
-        trades=job.trades,
-        equity=job.equity,
-        capital=job.capital,
+        records=job.records,
         inputs=(*([used] if used else ()), *job.inputs),
     )
     made = run(job.name, context, job.values)

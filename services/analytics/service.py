@@ -84,15 +84,10 @@ class AnalyticsService(BaseService):
         if self.settings.analytics.timers:
             self.spawn("timers", self._hold_timers)
 
-    async def on_drain(self) -> None:
-        """End what is being made: nobody will read it."""
-        for task in self._making.values():
-            task.cancel()
-        await asyncio.gather(*self._making.values(), return_exceptions=True)
-
     async def on_stop(self) -> None:
-        """End the worker."""
+        """End the worker, and with it what is being made: nobody will read it."""
         await self._worker.close()
+        await asyncio.gather(*self._making.values(), return_exceptions=True)
 
     def update_metrics(self) -> None:
         """Bring the worker's state and the ages of the timers' results up to date beside the base's gauges."""
