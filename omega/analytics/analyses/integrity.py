@@ -7,7 +7,19 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from omega.analytics.analysis import Analysis, Finding, Mark, MarkKind, Number, Panel, PanelKind, Series, Tone, number
+from omega.analytics.analysis import (
+    Analysis,
+    Finding,
+    Input,
+    Mark,
+    MarkKind,
+    Number,
+    Panel,
+    PanelKind,
+    Series,
+    Tone,
+    number,
+)
 from omega.analytics.context import Context
 from omega.errors import ConfigError
 from omega.plugins import analysis, param, params
@@ -58,7 +70,15 @@ def integrity(context: Context, p: Params) -> Analysis:
             *((f"The newest {_SHOWN} of {len(every)} are listed.",) if len(every) > _SHOWN else ()),
         ),
         panels=_panels(read, record),
+        inputs=_read(record, context),
     )
+
+
+def _read(record: Rebuilt | None, context: Context) -> tuple[Input, ...]:
+    if record is None or not len(record.ts):
+        return ()
+    last = int(record.ts[-1])
+    return (Input("order book", str(context.ticks), last, max(context.now_ns - last, 0) / 1e9),)
 
 
 def _record(folder: Path, dataset: str) -> Rebuilt:
@@ -130,7 +150,7 @@ def _panels(read: Integrity | None, record: Rebuilt | None) -> tuple[Panel, ...]
             PanelKind.CURVE,
             "Imbalance of the book near the touch (+1 all bids)",
             (Series("imbalance", x, tuple(record.imbalance[rows].tolist()), Tone.SOFT),),
-            rules=((0.0, "even"),),
+            rules=((0.0, ""),),
         ),
         Panel(
             PanelKind.BARS,

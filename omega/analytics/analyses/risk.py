@@ -69,10 +69,11 @@ def risk(context: Context, p: Params) -> Analysis:
 
 def _summary(state: Condition, three: tuple[Tail, ...], p: Params, book: Assessment | None) -> str:
     worst = max(three, key=lambda one: one.var)
+    stretch = "One bar" if p.horizon == 1 else f"One stretch of {p.horizon} bars"
     told = (
-        f"{state.level.value} volatility: {state.daily_volatility:.2%} a day, {state.state}, {state.regime}. One in "
-        f"{1 / p.tail:.0f} times {p.horizon} bar{'s' if p.horizon > 1 else ''} lose more than {worst.var:.2%} "
-        f"({worst.method}, the worst of three)."
+        f"Volatility {state.daily_volatility:.2%} a day: caution {state.level.value}, {state.state.lower()} for this "
+        f"market; {state.regime}. {stretch} in {1 / p.tail:.0f} loses more than {worst.var:.2%} "
+        f"({worst.method.replace('_', '-')}, the worst of three methods)."
     )
     return f"{told} The open book: {book.level.value}." if book else told
 

@@ -89,12 +89,14 @@ def _rules(axes: Axes, panel: Panel, theme: Theme) -> None:
         draw = axes.axvline if upright else axes.axhline
         draw(value, color=theme.ink, lw=0.8, ls=(0, (2, 2)), gid="rule")
         place = (value, 0.97 - 0.13 * number) if upright else (0.01, value)
+        left = upright and value < sum(axes.get_xlim()) / 2  # words stand on the emptier side, away from the middle
         axes.text(
             *place,
-            f" {words}",
+            f"{words} " if left else f" {words}",
             transform=axes.get_xaxis_transform() if upright else axes.get_yaxis_transform(),
             size=SMALL,
             color=theme.ink,
+            ha="right" if left else "left",
             va="top" if upright else "bottom",
             parse_math=False,
         )

@@ -23,8 +23,13 @@ LABELLED: Final = 14
 POINTS_LABELLED: Final = 9
 _ROOM: Final = 8
 _GAP: Final = 0.058
+_ROWS: Final = 3
 _FAR: Final = 0.45
 """Levels further from the shown prices than this part of their range are left out: they would flatten the candles."""
+
+
+_OPEN_ENDED: Final = frozenset({MarkKind.LEVEL, MarkKind.ZONE})
+"""They may begin long before what is shown."""
 
 
 class PriceChart:
@@ -62,7 +67,7 @@ class PriceChart:
 
     def _first(self, marks: Iterable[Mark]) -> int:
         """Return the first bar that is shown."""
-        begins = [mark.points[0][0] for mark in marks if mark.points and mark.kind is not MarkKind.LEVEL]
+        begins = [mark.points[0][0] for mark in marks if mark.points and mark.kind not in _OPEN_ENDED]
         oldest = int(np.searchsorted(self.bars.ts, min(begins))) if begins else self.bars.n
         wanted = min(max(self.bars.n - oldest + _ROOM, LEAST), MOST)
         return max(self.bars.n - wanted, 0)
@@ -77,9 +82,7 @@ class PriceChart:
             if min(prices) > high + room or max(prices) < low - room:
                 continue
             ends = max(ts for ts, _ in mark.points)
-            open_ended = mark.kind in {MarkKind.LEVEL, MarkKind.ZONE} and (
-                len(mark.points) == 1 or mark.points[-1][0] == 0
-            )
+            open_ended = mark.kind in _OPEN_ENDED and (len(mark.points) == 1 or mark.points[-1][0] == 0)
             if ends >= begin or open_ended:
                 kept.append(mark)
         return kept
@@ -196,8 +199,12 @@ class PriceChart:
             below = mark.tone is Tone.UP
             step = -height if below else height
             place = y + step
-            while any(abs(x - a) < reach and abs(place - b) < abs(height) for a, b in taken):
+            for _ in range(_ROWS):
+                if not any(abs(x - a) < reach and abs(place - b) < abs(height) for a, b in taken):
+                    break
                 place += step
+            else:
+                continue  # words so far from their place would say nothing
             if self.low < place < self.high:
                 taken.append((x, place))
                 self._say(x, place - step * 0.6, mark.label, mark.tone, above=not below)
