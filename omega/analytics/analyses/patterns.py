@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from omega.engine.bars import Bars
 
 _FAMILIES: Final = ("candles", "harmonic", "shapes")
-_DRAWN: Final = 6
+_DRAWN: Final = 4
+_NAMED: Final = 4
 CHANCE: Final = "Most patterns do not beat chance on recorded data: the figures stand beside each of them."
 
 
@@ -42,7 +43,7 @@ def patterns(context: Context, p: Params) -> Analysis:
         for one in reversed(found)
         if one.confirmed >= bars.n - age.get(one.family.value, p.recent) and one.score >= p.min_score
     ]
-    drawn = {id(one) for one in [one for one in shown if one.family.value != "candles"][:_DRAWN]}
+    marks = _marks(shown, bars)
     return Analysis(
         analysis="patterns",
         symbol=context.symbol,
@@ -50,7 +51,7 @@ def patterns(context: Context, p: Params) -> Analysis:
         as_of_ns=context.now_ns,
         bars=bars.n,
         summary=_summary(shown, p),
-        findings=tuple(finding(one, context.timeframe, _marks(one, bars, drawn=id(one) in drawn)) for one in shown),
+        findings=tuple(finding(one, context.timeframe, own) for one, own in zip(shown, marks, strict=True)),
         numbers=tuple(
             number(f"{family} in all these bars", sum(one.family.value == family for one in found), "patterns")
             for family in _FAMILIES
@@ -68,21 +69,31 @@ def _summary(shown: list[Found], p: Params) -> str:
     return f"{len(shown)} patterns lately: {sides[1]} call long, {sides[-1]} short, {sides[0]} neither{newest}."
 
 
-def _marks(one: Found, bars: Bars, *, drawn: bool) -> tuple[Mark, ...]:
-    if one.family.value == "candles":
-        if not one.direction:
-            return ()
-        price = float((bars.low if one.direction > 0 else bars.high)[one.confirmed])
-        return (Mark(MarkKind.POINT, ((one.ts_ns, price),), words(one.name), TONES[one.direction]),)
-    if not drawn:
+def _marks(shown: list[Found], bars: Bars) -> list[tuple[Mark, ...]]:
+    """Return the marks of each: the newest larger patterns as lines, the newest of them with its levels, and candles."""
+    made: list[tuple[Mark, ...]] = []
+    larger = named = 0
+    for one in shown:
+        if one.family.value == "candles":
+            named += one.direction != 0
+            made.append(_candle(one, bars, named=named <= _NAMED))
+        else:
+            larger += 1
+            made.append(() if larger > _DRAWN else (line(one), *(_levels(one) if larger == 1 else ())))
+    return made
+
+
+def _candle(one: Found, bars: Bars, *, named: bool) -> tuple[Mark, ...]:
+    if not one.direction:
         return ()
-    made = [line(one)]
-    if math.isfinite(one.invalidation):
-        made.append(
-            Mark(MarkKind.LEVEL, ((one.ts_ns, one.invalidation),), f"undone {one.invalidation:,.6g}", Tone.SOFT)
-        )
-    if one.targets:
-        made.append(
-            Mark(MarkKind.LEVEL, ((one.ts_ns, one.targets[0]),), f"target {one.targets[0]:,.6g}", TONES[one.direction])
-        )
-    return tuple(made)
+    price = float((bars.low if one.direction > 0 else bars.high)[one.confirmed])
+    return (Mark(MarkKind.POINT, ((one.ts_ns, price),), words(one.name) if named else "", TONES[one.direction]),)
+
+
+def _levels(one: Found) -> tuple[Mark, ...]:
+    undone = one.invalidation if math.isfinite(one.invalidation) else None
+    prices = [(undone, "undone", Tone.SOFT)] if undone is not None else []
+    prices += [(target, "target", TONES[one.direction]) for target in one.targets]
+    return tuple(
+        Mark(MarkKind.LEVEL, ((one.ts_ns, price),), f"{word} {price:,.6g}", tone) for price, word, tone in prices
+    )

@@ -1,4 +1,4 @@
-"""Market structure: swings by their height, breaks of structure, changes of character, order blocks, fair value gaps."""
+"""Market structure: higher and lower swings, breaks, changes of character, order blocks, and fair value gaps."""
 
 from __future__ import annotations
 
