@@ -34,7 +34,7 @@ EXAMPLES: Final = """
 """
 LAKE: Final = "var/lake"
 BARS: Final = 2_000
-WITHIN_S: Final = 60.0
+WITHIN_S: Final = 150.0
 _THEMES: Final = ("dark", "light")
 _NUMBERS: Final = 12
 """Figures that people are shown of one analysis; JSON holds them all."""

@@ -71,7 +71,7 @@ class Analytics(Section):
 
     bars: int = setting(2_000, "bars that an analysis reads at most", unit="bars", reload=LIVE, ge=100, le=100_000)
     data: str = setting("", "folder or lake of recorded bars for what the bus does not hold; empty = none")
-    within_s: float = setting(30.0, "time that one analysis may take; then its worker is ended", unit="s", gt=0)
+    within_s: float = setting(120.0, "time that one analysis may take; then its worker is ended", unit="s", gt=0)
     cache_s: float = setting(
         60.0, "age up to which the same question on the same bars has the same answer", unit="s", reload=LIVE, ge=0
     )

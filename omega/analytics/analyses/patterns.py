@@ -70,7 +70,7 @@ def _summary(shown: list[Found], p: Params) -> str:
 
 
 def _marks(shown: list[Found], bars: Bars) -> list[tuple[Mark, ...]]:
-    """Return the marks of each: the newest larger patterns as lines, the newest of them with its levels, and candles."""
+    """Return the marks of each: the newest larger patterns as lines, the very newest with its levels, and candles."""
     made: list[tuple[Mark, ...]] = []
     larger = named = 0
     for one in shown:

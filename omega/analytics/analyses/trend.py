@@ -20,7 +20,7 @@ class Params:
 
     horizon: int = param(24, low=1, high=500, unit="bars", doc="how far ahead the close is that it speaks of")
     model: str = param("gradient_boosting", doc="a registered model of omega.analytics.forecast")
-    folds: int = param(6, low=2, high=50, doc="how often the model is fitted anew for its record")
+    folds: int = param(4, low=2, high=50, doc="how often the model is fitted anew for its record")
 
 
 @analysis("trend", title="Trend forecast", params=Params, least=400)

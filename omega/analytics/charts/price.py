@@ -42,6 +42,7 @@ class PriceChart:
         self.theme = theme
         self.first = 0
         self.low = self.high = 0.0
+        self._taken: list[tuple[float, float]] = []
 
     def draw(self, marks: Sequence[Mark]) -> None:
         """Draw the candles and every mark that lies in the picture."""
@@ -116,6 +117,7 @@ class PriceChart:
         y = [price for _, price in mark.points]
         self.axes.plot(x, y, color=self.theme.tones[mark.tone], lw=1.2, alpha=0.95, gid="line")
         if mark.label:
+            self._taken.append((x[-1], y[-1]))
             self._say(x[-1], y[-1], mark.label, mark.tone, above=y[-1] >= y[max(len(y) - 2, 0)])
 
     def _level(self, mark: Mark) -> None:
@@ -192,7 +194,7 @@ class PriceChart:
 
     def _words(self, points: Sequence[Mark]) -> None:
         """Write the words of the newest points, each row of words above the one that would hide it."""
-        taken: list[tuple[float, float]] = []
+        taken = self._taken
         reach, height = 0.2 * self.axes.get_xlim()[1], 0.05 * (self.high - self.low)
         for mark in sorted(points, key=lambda one: one.points[0][0], reverse=True)[:POINTS_LABELLED]:
             x, y = self.at(mark.points[0][0]), mark.points[0][1]
