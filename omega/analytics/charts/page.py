@@ -71,7 +71,8 @@ class _Block:
         self.context = context
         self.marks: list[Mark] = [*analysis.marks, *(mark for one in analysis.findings for mark in one.marks)]
         self.words = textwrap.wrap(analysis.summary, _LETTERS)
-        self.priced = bool(self.marks) and context.market is not None
+        # Nothing to mark and nothing else to show: the candles that were looked at.
+        self.priced = context.market is not None and bool(self.marks or not analysis.panels)
 
     @property
     def height(self) -> float:
