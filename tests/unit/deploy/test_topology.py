@@ -18,7 +18,13 @@ def test_farm_starts_nothing_before_what_it_needs() -> None:
 
 
 def test_farm_without_simulator_and_discord_leaves_them_out() -> None:
-    assert [spec.name for spec in farm(("a",), simulator=False)] == ["ledger", "gateway", "cosmic", "analytics", "runner-a"]
+    assert [spec.name for spec in farm(("a",), simulator=False)] == [
+        "ledger",
+        "gateway",
+        "cosmic",
+        "analytics",
+        "runner-a",
+    ]
 
 
 def test_farm_ports_differ_between_kinds_of_service() -> None:
