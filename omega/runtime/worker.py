@@ -44,6 +44,7 @@ class Worker:
         self._turn = asyncio.Lock()
         self._used = time.monotonic()
         self._closed = False
+        self._reaping: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int:
@@ -94,6 +95,7 @@ class Worker:
         await self._end("closed")
         async with self._turn:  # whoever was starting a child has ended it
             await self._end("closed")
+        await asyncio.gather(*self._reaping)
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process and self._process.returncode is not None:
@@ -113,6 +115,12 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
+        reaping = asyncio.create_task(self._reap(process, why))
+        self._reaping.add(reaping)
+        reaping.add_done_callback(self._reaping.discard)
+        await asyncio.shield(reaping)  # whoever waits may be cancelled; the child is seen to its end all the same
+
+    async def _reap(self, process: asyncio.subprocess.Process, why: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()

@@ -140,6 +140,25 @@ async def test_worker_closed_while_it_works_fails_that_job_and_starts_no_other(
     assert worker.pid == 0
 
 
+async def test_worker_sees_its_child_to_the_end_when_whoever_ends_it_is_cancelled(
+    made: Callable[..., tuple[Worker, list[str]]],
+) -> None:
+    worker, ended = made()
+    await worker.run(("double", 1))
+    pid = worker.pid
+    resting = asyncio.ensure_future(worker.rest(-1.0))
+    while worker.pid:  # noqa: ASYNC110 - to the point where the child is being ended
+        await asyncio.sleep(0)
+
+    resting.cancel()
+    await asyncio.gather(resting, return_exceptions=True)
+    await worker.close()
+
+    assert ended == ["idle"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 async def test_worker_rests_only_when_nobody_has_asked_for_a_while(
     made: Callable[..., tuple[Worker, list[str]]],
 ) -> None:
