@@ -55,7 +55,7 @@ import omega.runtime, omega.cli.up, skyfield.almanac, skyfield.api
 import services.analytics.service, services.cosmic.service, services.discord_bot.service, services.gateway.service
 import services.ledger.service, services.runner.service, services.simulator.service
 from omega import plugins
-for registry in (plugins.strategies, plugins.venues, plugins.factors, plugins.personas):
+for registry in (plugins.strategies, plugins.venues, plugins.factors, plugins.personas, plugins.analyses):
     registry.discover()
 """
 """What a farm loads when it starts."""

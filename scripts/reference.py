@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 from omega.analytics.evidence import POOLED, evidence
 from omega.cli.app import build
 from omega.config import Settings, reload_of, unit_of
-from omega.plugins import describe, factors, personas, strategies, venues
+from omega.plugins import analyses, describe, factors, personas, strategies, venues
 from omega.telemetry.catalogue import ALERTS, METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +67,7 @@ def metrics_page() -> str:
 
 def bots_page() -> str:
     """Return every plug-in: strategies with their parameters, factors, personas, venues."""
-    for registry in (strategies, factors, personas, venues):
+    for registry in (strategies, factors, personas, venues, analyses):
         registry.discover()
     lines = ["# Bots, factors, personas, venues", "", HEAD]
     for entry in strategies:
@@ -90,6 +90,14 @@ def bots_page() -> str:
     lines += ["", "## Personas", "", "| persona | tone |", "|---|---|"]
     lines += [f"| `{p.name}` | {p.tone} |" for p in personas]
     lines += ["", "## Venues", "", "See [venues](venues.md)."]
+    lines += ["", "## Analyses (`omega analyze`, `/analyse`)", "", "| analysis | says | needs | parameters |"]
+    lines += ["|---|---|---|---|"]
+    for entry in analyses:
+        knobs = ", ".join(
+            f"`{spec.name}` ({spec.default}{' ' + spec.unit if spec.unit else ''})" for spec in describe(entry.params)
+        )
+        asked = ", ".join([*entry.needs, *(f"{one} where there is one" for one in entry.uses)])
+        lines.append(f"| `{entry.name}` | {entry.doc} | {asked} | {knobs} |")
     return "\n".join(lines) + "\n"
 
 

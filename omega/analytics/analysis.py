@@ -39,12 +39,19 @@ class MarkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something drawn on the price chart. Units: points are (open time of a bar in ns UTC, price in quote currency)."""
+    """Something drawn on the price chart.
+
+    Units: points are (open time of a bar in ns UTC, price in quote currency).
+
+    Attributes:
+        keep: drawn however far it lies from the prices shown; other marks would flatten the candles and are left out.
+    """
 
     kind: MarkKind
     points: tuple[tuple[int, float], ...]
     label: str = ""
     tone: Tone = Tone.SOFT
+    keep: bool = False
 
 
 class PanelKind(StrEnum):

@@ -106,11 +106,12 @@ def _marks(context: Context, book: AccountBook, stops: dict[tuple[str, str, int]
     for one in book.positions:
         if one.symbol == context.symbol:
             side = "long" if one.side > 0 else "short"
-            prices = [(one.entry, f"{side} entry", Tone.UP if one.side > 0 else Tone.DOWN)]
-            prices += [(stops[one.key], "stop", Tone.STRONG)] if one.key in stops else []
-            prices += [(one.liquidation, "liquidation", Tone.DOWN)] if one.liquidation else []
+            prices = [(one.entry, f"{side} entry", Tone.UP if one.side > 0 else Tone.DOWN, True)]
+            prices += [(stops[one.key], "stop", Tone.STRONG, True)] if one.key in stops else []
+            prices += [(one.liquidation, "liquidation", Tone.DOWN, False)] if one.liquidation else []
             made += [
-                Mark(MarkKind.LEVEL, ((begin, price),), f"{word} {price:,.6g}", tone) for price, word, tone in prices
+                Mark(MarkKind.LEVEL, ((begin, price),), f"{word} {price:,.6g}", tone, keep=keep)
+                for price, word, tone, keep in prices
             ]
     return tuple(made)
 

@@ -186,7 +186,8 @@ def _histogram(returns: F64, three: tuple[Tail, ...], p: Params) -> Panel:
     counts, edges = np.histogram(100.0 * returns, bins=_BINS, range=(100.0 * low, 100.0 * high))
     rules: tuple[tuple[float, str], ...] = ()
     if p.horizon == 1:  # over several bars the tails are not those of the histogram
-        rules = tuple((-100.0 * one.var, f"{one.method} {one.var:.2%}") for one in three)
+        named = sorted(three, key=lambda one: -one.var)
+        rules = tuple((-100.0 * one.var, f"{one.method.replace('_', '-')} {one.var:.2%}") for one in named)
     return Panel(
         PanelKind.HISTOGRAM,
         f"Returns a bar (%), and the value at risk at {p.tail:.1%}",

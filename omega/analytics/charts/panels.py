@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from omega.analytics.analysis import Panel, PanelKind, Series
-from omega.analytics.charts.price import money
+from omega.analytics.charts.price import halo, money
 from omega.analytics.charts.theme import SMALL, Theme
 from omega.backtest.report.axes import Span
 
@@ -99,6 +99,7 @@ def _rules(axes: Axes, panel: Panel, theme: Theme) -> None:
             ha="right" if left else "left",
             va="top" if upright else "bottom",
             parse_math=False,
+            path_effects=halo(theme),
         )
 
 

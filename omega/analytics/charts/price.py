@@ -80,7 +80,7 @@ class PriceChart:
         kept = []
         for mark in marks:
             prices = [price for _, price in mark.points]
-            if min(prices) > high + room or max(prices) < low - room:
+            if not mark.keep and (min(prices) > high + room or max(prices) < low - room):
                 continue
             ends = max(ts for ts, _ in mark.points)
             open_ended = mark.kind in _OPEN_ENDED and (len(mark.points) == 1 or mark.points[-1][0] == 0)
@@ -155,7 +155,7 @@ class PriceChart:
                 parse_math=False,
                 clip_on=True,
                 gid="zone label",
-                path_effects=self._halo(),
+                path_effects=halo(self.theme),
             )
 
     def _point(self, mark: Mark) -> None:
@@ -211,12 +211,6 @@ class PriceChart:
                 taken.append((x, place))
                 self._say(x, place - step * 0.6, mark.label, mark.tone, above=not below)
 
-    def _halo(self) -> list[AbstractPathEffect]:
-        """Return what keeps words readable over candles."""
-        from matplotlib.patheffects import withStroke
-
-        return [withStroke(linewidth=1.8, foreground=self.theme.card)]
-
     def _say(self, x: float, y: float, words: str, tone: Tone, *, above: bool) -> None:
         right = self.axes.get_xlim()[1]
         side = "right" if x > 0.7 * right else "left" if x < 0.3 * right else "center"
@@ -232,7 +226,7 @@ class PriceChart:
             parse_math=False,
             annotation_clip=True,
             gid="word",
-            path_effects=self._halo(),
+            path_effects=halo(self.theme),
         )
 
 
@@ -242,6 +236,13 @@ _DRAW: Final = {
     MarkKind.ZONE: PriceChart._zone,  # noqa: SLF001
     MarkKind.POINT: PriceChart._point,  # noqa: SLF001
 }
+
+
+def halo(theme: Theme) -> list[AbstractPathEffect]:
+    """Return what keeps words readable over whatever they lie on."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=1.8, foreground=theme.card)]
 
 
 def money(value: float) -> str:

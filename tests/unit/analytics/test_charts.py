@@ -73,6 +73,14 @@ def test_figure_shows_each_mark_that_lies_in_the_picture(theme: str) -> None:
     assert LEAST <= bodies == N - 320 + 8 + 2 <= MOST or bodies == LEAST
 
 
+def test_figure_keeps_a_level_that_matters_however_far_it_lies() -> None:
+    """Entry and stop of a position are in the picture, also where they flatten the candles."""
+    figure = figure_of([analysis(Mark(MarkKind.LEVEL, ((at(390), 150.0),), "stop 150", keep=True))], CONTEXT)
+
+    assert artists(figure)["level"] == 1
+    assert figure.axes[0].get_ylim()[1] > 150.0
+
+
 def test_figure_words_of_levels_do_not_lie_on_one_another() -> None:
     levels = [Mark(MarkKind.LEVEL, ((at(350), 103.5 + 0.001 * k),), f"level {k}") for k in range(8)]
     figure = figure_of([analysis(*levels)], CONTEXT)
