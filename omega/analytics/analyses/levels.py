@@ -73,7 +73,8 @@ def _summary(found: tuple[Level, ...], close: float, pivots: int) -> str:
     above = [one for one in found if one.role(close) == "resistance"]
     support = f"support at {below[-1].price:,.6g} ({below[-1].touches} touches)" if below else "no support below"
     over = f"resistance at {above[0].price:,.6g} ({above[0].touches} touches)" if above else "no resistance above"
-    return f"{len(found)} levels; {support}, {over}; the close is {close:,.6g}."
+    count = f"{len(found)} level{'s' if len(found) != 1 else ''}"
+    return f"{count}; {support}, {over}; the close is {close:,.6g}."
 
 
 def _level(one: Level, close: float, touched_ns: int, newest_ns: int) -> Finding:

@@ -217,6 +217,6 @@ def _stress_panel(book: Assessment | None) -> tuple[Panel, ...]:
             PanelKind.BARS,
             "The open book in recorded crashes (profit, quote currency)",
             (Series("profit", (), tuple(one.pnl for one in worst), Tone.DOWN),),
-            names=tuple(one.scenario.removeprefix("crash of ")[:7] for one in worst),
+            names=tuple(one.scenario.rpartition(" ")[2][:7] for one in worst),
         ),
     )
