@@ -6,14 +6,13 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from omega.analytics.analysis import Finding, Mark, MarkKind, Number, Tone, number
-from omega.analytics.evidence import Evidence, Verdict, evidence_of
+from omega.analytics.evidence import Evidence, evidence_of, measured_timeframe
+from omega.domain.time import timeframe_ns
 
 if TYPE_CHECKING:
     from omega.analytics.findings import Finding as Found
 
 QUOTE: Final = "quote currency"
-_MEASURED: Final = ("1h", "15m", "4h", "1d")
-"""Timeframes whose evidence stands in where the asked one was not measured; the row says which it is."""
 _WORDS: Final = {1: "long", -1: "short", 0: ""}
 TONES: Final = {1: Tone.UP, -1: Tone.DOWN, 0: Tone.SOFT}
 
@@ -24,11 +23,13 @@ def words(name: str) -> str:
 
 
 def evidence_for(name: str, direction: int, timeframe: str) -> Evidence | None:
-    """Return what such calls were worth on the recorded markets; None for what calls no side."""
+    """Return what such calls were worth on the recorded markets; None for what calls no side.
+
+    Where these very bars were not measured, the nearest timeframe stands in; the row says which one it is.
+    """
     if not direction:
         return None
-    rows = [evidence_of(name, _WORDS[direction], timeframe=one) for one in (timeframe, *_MEASURED)]
-    return next((row for row in rows if row.verdict is not Verdict.UNMEASURED), rows[0])
+    return evidence_of(name, _WORDS[direction], timeframe=measured_timeframe(timeframe_ns(timeframe)))
 
 
 def finding(one: Found, timeframe: str, marks: tuple[Mark, ...]) -> Finding:
