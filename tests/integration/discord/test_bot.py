@@ -207,7 +207,7 @@ async def test_unchanged_tree_is_not_sent_again(local: LocalDiscord, start: Star
     async with start():
         pass
 
-    assert names == {"help", "status", "positions", "bots", "cosmic", "panic"}
+    assert names == {"help", "status", "positions", "bots", "cosmic", "analyse", "panic"}
     assert local.state.commands.puts == 2  # the first start, and the one that found its commands gone
 
 
