@@ -14,6 +14,14 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_NO_I
     COMPILE="python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib"
 RUN python3 -m venv /app/venv
 
+FROM build AS build-analytics
+RUN --mount=type=bind,source=wheels/deps,target=/wheels \
+    /app/venv/bin/pip install --find-links /wheels -r /wheels/analytics.txt \
+ && $COMPILE
+RUN --mount=type=bind,source=wheels/project,target=/wheels \
+    /app/venv/bin/pip install --no-deps /wheels/*.whl && /app/venv/bin/pip uninstall --yes pip setuptools \
+ && $COMPILE
+
 FROM build AS build-cosmic
 RUN --mount=type=bind,source=wheels/deps,target=/wheels \
     /app/venv/bin/pip install --find-links /wheels -r /wheels/cosmic.txt \
@@ -80,6 +88,12 @@ COPY config /app/config
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-I", "-S", "-c", \
   "import os, http.client as h; c = h.HTTPConnection('127.0.0.1', int(os.environ['OMEGA_MONITORING__PORT']), timeout=2); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
 USER 10001:10001
+
+FROM service AS analytics
+COPY --from=build-analytics /app/venv /app/venv
+ENV OMEGA_MONITORING__PORT=9107
+EXPOSE 9107
+ENTRYPOINT ["python", "-m", "services.analytics"]
 
 FROM service AS cosmic
 COPY --from=build-cosmic /app/venv /app/venv

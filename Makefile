@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-run fmt lint types imports unit property contract integration e2e golden k8s test explore check cov run bench docs docs-check chaos images containers wheels lock clean
+.PHONY: help setup setup-run fmt lint types imports unit property contract integration e2e golden k8s test explore check cov run bench evidence forecasts docs docs-check chaos images containers wheels lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf (length($$1) > 14 ? "  %s\n%17s%s\n" : "  %-14s %s%s\n"), $$1, "", $$2}'
@@ -51,6 +51,12 @@ cov: setup ## all tests, with branch coverage of omega/ and services/
 
 bench: setup ## measure: replay, latency, bus, memory, start-up (prints ratios, judges nothing)
 	@$(BIN)/python bench/run.py $(ARGS)
+
+evidence: setup ## measure patterns against chance on recorded data and write omega/analytics/data/evidence.csv (a minute)
+	@$(BIN)/python scripts/evidence.py $(ARGS)
+
+forecasts: setup ## measure the forecast models on recorded candles (ARGS=FOLDER) and write their record (minutes)
+	@$(BIN)/python scripts/measure_forecasts.py $(ARGS)
 
 chaos: setup ## the fault lab: 50 seeds with 12 random faults each, then every guard taken out (goes on where it was)
 	@$(BIN)/omega chaos run random --seeds 1:50 --faults 12 --out var/chaos $(ARGS)

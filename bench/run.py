@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "ledger", "cosmic")
+PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "ledger", "cosmic", "patterns")
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -33,6 +33,7 @@ AIMS = {
     "influences": "a decision and its memory with no, one, all factors, and psychology; off costs what absent costs",
     "ledger": "1,000,000 records through the real sink; rates in records/s, queries in ms at that size",
     "cosmic": "aim: a year of hourly readings of all factors <= 2 s; a live reading of all of them <= 1 ms",
+    "patterns": "aim: 525,600 bars in every family <= 5 s on a core; one more bar <= 5 ms",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
@@ -166,6 +167,11 @@ def ledger(events: int) -> dict[str, Any]:
     return dict(run(events))
 
 
+def patterns() -> dict[str, Any]:
+    """Scan a year of minutes in every pattern family, and go on bar by bar."""
+    return _script("bench/patterns.py")
+
+
 def peers() -> dict[str, Any]:
     """Run the peers and ours around each of them, on the same bars."""
     from compare import compare
@@ -207,6 +213,7 @@ def main() -> None:
             "influences": influences,
             "cosmic": cosmic,
             "ledger": lambda: ledger(options.events),
+            "patterns": patterns,
             "peers": peers,
         }[part]()
         if not options.json:

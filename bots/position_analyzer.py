@@ -5,14 +5,14 @@ Harmony, changes, levels, liquidation risk and advice, each of them informationa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import talib
 
 from omega.engine import AccountBook, Bars, OpenPosition, Signals
-from omega.engine.account import ChangeKind, RiskLevel, changes, liquidation_distance, liquidation_risk
-from omega.engine.fibonacci import PHI, levels, swings
+from omega.engine.account import ChangeKind, changes, liquidation_distance, liquidation_risk
+from omega.engine.advice import advise, position_name
+from omega.engine.advice import suggested as by_levels
+from omega.engine.fibonacci import swings
 from omega.engine.harmony import Harmony, NoScore, harmony
 from omega.plugins import param, params, strategy
 
@@ -52,7 +52,7 @@ def report(bars: Bars, book: AccountBook, p: Params) -> dict[str, float | str]:
     made |= _harmony_facts(scored)
     for i, change in enumerate(changes(book, size=p.size_change, pnl=p.pnl_change), start=1):
         size = f" size {change.size_change:+.1%}" if change.kind is ChangeKind.CHANGED else ""
-        made[f"change_{i}"] = f"{change.kind} {_name(change.position)}{size}"
+        made[f"change_{i}"] = f"{change.kind} {position_name(change.position)}{size}"
     for position in book.positions:
         made |= _position_facts(bars, book, position, p)
     for i, line in enumerate(advice(book, scored, p), start=1):
@@ -62,7 +62,7 @@ def report(bars: Bars, book: AccountBook, p: Params) -> dict[str, float | str]:
 
 def advice(book: AccountBook, scored: Harmony | NoScore, p: Params) -> list[str]:
     """List what the figures suggest, the urgent first; never to raise the exposure."""
-    return [line for line in _advice(book, scored, p) if line][: p.most]
+    return [piece.text for piece in advise(book, scored, p)]
 
 
 @strategy(
@@ -87,27 +87,11 @@ def suggested(bars: Bars, position: OpenPosition, p: Params) -> tuple[float, flo
 
     Units: prices in quote currency.
     """
-    side, mark = position.side, position.mark
-    prices = _swing_levels(bars, position, p)
-    behind = [price for price in prices if side * (mark - price) > 0.0]
-    ahead = [price for price in prices if side * (price - mark) > 0.0]
-    width = _STOP_ATR * _true_range(bars, p)
-    stop = min(behind, key=lambda price: abs(mark - price)) if behind else mark - side * width
-    return max(stop, 0.0), min(ahead, key=lambda price: abs(price - mark), default=0.0)
-
-
-def _swing_levels(bars: Bars, position: OpenPosition, p: Params) -> list[float]:
-    """Return the levels of the newest confirmed swing that holds the entry price, none when no swing does."""
-    if bars.n <= p.atr:
-        return []
-    atr = talib.ATR(bars.high, bars.low, bars.close, p.atr)
-    found = swings(bars, p.span, p.swing_atr * atr, bars.n)
-    holds = np.flatnonzero((found.direction != 0) & (found.low <= position.entry) & (position.entry <= found.high))
-    if not holds.shape[0]:
-        return []
-    row = holds[-1]
-    made = levels(float(found.high[row]), float(found.low[row]), up=bool(found.direction[row] > 0))
-    return [price for _, price in made.prices]
+    if bars.n > p.atr:
+        threshold = p.swing_atr * talib.ATR(bars.high, bars.low, bars.close, p.atr)
+    else:
+        threshold = np.full(bars.n, np.nan)
+    return by_levels(bars, position, swings(bars, p.span, threshold, bars.n), _STOP_ATR * _true_range(bars, p))
 
 
 def _true_range(bars: Bars, p: Params) -> float:
@@ -150,7 +134,7 @@ def _harmony_facts(scored: Harmony | NoScore) -> dict[str, float | str]:
 
 
 def _position_facts(bars: Bars, book: AccountBook, position: OpenPosition, p: Params) -> dict[str, float | str]:
-    name = _name(position)
+    name = position_name(position)
     made: dict[str, float | str] = {f"{name} risk": str(liquidation_risk(position))}
     distance = liquidation_distance(position)
     if distance is not None:
@@ -165,39 +149,3 @@ def _position_facts(bars: Bars, book: AccountBook, position: OpenPosition, p: Pa
         if target > 0.0:
             made[f"{name} target_level"] = target
     return made
-
-
-def _advice(book: AccountBook, scored: Harmony | NoScore, p: Params) -> Iterator[str]:
-    for position in book.positions:
-        if liquidation_risk(position) is RiskLevel.HIGH:
-            yield f"{_name(position)}: liquidation is near; reduce or close"
-        if p.loss_max and position.unrealised < -p.loss_max * position.notional:
-            yield f"{_name(position)}: the loss is beyond {p.loss_max:.0%} of its value; reduce or close"
-    if p.exposure_max and book.equity > 0.0 and _total(book) > p.exposure_max * book.equity:
-        yield f"exposure is above {p.exposure_max:g} times the equity; reduce"
-    for position in book.positions:
-        if p.gain_max and position.unrealised > p.gain_max * position.notional:
-            yield f"{_name(position)}: the gain is above {p.gain_max:.0%} of its value; take profit"
-    yield _side_advice(book, p)
-    if isinstance(scored, Harmony) and p.rebalance_below and scored.score < p.rebalance_below:
-        yield f"harmony {scored.score:.3f} is low; rebalance"
-    if isinstance(scored, Harmony) and p.keep_above and scored.score > p.keep_above:
-        yield f"harmony {scored.score:.3f} is high; keep"
-
-
-def _side_advice(book: AccountBook, p: Params) -> str:
-    long, short = book.long_notional, book.short_notional
-    if not (long and short):
-        return "the book is one-sided; consider a hedge" if p.hedge and (long or short) else ""
-    ratio = long / short
-    if p.ratio_off and min(abs(ratio - PHI), abs(ratio - 1.0 / PHI)) > p.ratio_off:
-        return f"long/short is {ratio:.2f}, far from golden; trim the {'long' if long > short else 'short'} side"
-    return ""
-
-
-def _total(book: AccountBook) -> float:
-    return book.long_notional + book.short_notional
-
-
-def _name(position: OpenPosition) -> str:
-    return f"{position.symbol} {'long' if position.side > 0 else 'short'}"

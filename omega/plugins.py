@@ -1,4 +1,4 @@
-"""One registry for everything that can be added with one file: strategies, personas, factors, venues, slash commands.
+"""One registry for all that is added with one file: strategies, personas, factors, analyses, venues, slash commands.
 
 Plug-in files call the decorators; services, the CLI and the generators call `discover`, `get` and `names`.
 """
@@ -18,6 +18,7 @@ from omega.errors import ConfigError
 from omega.params import ParamSpec, describe, json_schema, nearest, param, params, parse_params
 
 __all__ = [
+    "AnalysisEntry",
     "CommandEntry",
     "FactorEntry",
     "ParamSpec",
@@ -25,6 +26,8 @@ __all__ = [
     "Registry",
     "StrategyEntry",
     "VenueEntry",
+    "analyses",
+    "analysis",
     "command",
     "commands",
     "describe",
@@ -204,6 +207,30 @@ class FactorEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalysisEntry:
+    """A registered analysis.
+
+    Attributes:
+        function: (context, params) -> Analysis; it imports what it computes with when it is called, so that a service
+            that only names analyses carries none of it.
+        params: its `params` class.
+        needs: what it cannot do without: `bars`, `books` (open positions), `trades` (the ledger's round trips) or
+            `ticks` (a recorded order book).
+        uses: what it says more with, where it is there.
+        least: bars that it wants at least.
+    """
+
+    name: str
+    title: str
+    function: Callable[..., Any]
+    params: type
+    needs: tuple[str, ...]
+    uses: tuple[str, ...]
+    least: int
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
 class VenueEntry:
     """A registered exchange adapter and what it declares about itself."""
 
@@ -228,6 +255,7 @@ class CommandEntry:
 
 strategies: Final[Registry[StrategyEntry]] = Registry("strategies", home="bots")
 personas: Final[Registry[PersonaEntry]] = Registry("personas", home="personas")
+analyses: Final[Registry[AnalysisEntry]] = Registry("analyses", home="omega.analytics.analyses")
 factors: Final[Registry[FactorEntry]] = Registry("factors", home="services.cosmic.factors")
 venues: Final[Registry[VenueEntry]] = Registry("venues", home="services.gateway.venues")
 commands: Final[Registry[CommandEntry]] = Registry("commands", home="services.discord_bot.commands")
@@ -299,6 +327,31 @@ def factor(
     def add(function: _F) -> _F:
         entry = FactorEntry(name, function, kind, ttl_s, source, unit, _doc(function), span, feed)
         factors.register(name, entry, where=where)
+        return function
+
+    return add
+
+
+def analysis(
+    name: str,
+    *,
+    title: str,
+    params: type,
+    needs: tuple[str, ...] = ("bars",),
+    uses: tuple[str, ...] = (),
+    least: int = 100,
+) -> Callable[[_F], _F]:
+    """Register an analysis: one pure function (context, params) -> Analysis.
+
+    Raises:
+        ConfigError: the name is taken, or `params` declares nothing.
+    """
+    where = _caller()
+    describe(params)
+
+    def add(function: _F) -> _F:
+        entry = AnalysisEntry(name, title, function, params, needs, uses, least, _doc(function))
+        analyses.register(name, entry, where=where)
         return function
 
     return add

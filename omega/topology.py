@@ -170,6 +170,8 @@ LEDGER = ServiceSpec(
     secrets=("database__url",),
     writes_disk=True,
 )
+ANALYTICS = ServiceSpec("analytics", "services.analytics", "analytics", 9107, needs=("redis",))
+"""Idle until somebody asks or a timer is set; its worker process starts with the first question."""
 DISCORD_BOT = ServiceSpec(
     "discord_bot",
     "services.discord_bot",
@@ -224,7 +226,7 @@ def farm(bots: Iterable[str] = BOTS, *, simulator: bool = True, discord: bool = 
     """
     first = (SIMULATOR,) if simulator else ()
     last = (DISCORD_BOT,) if discord else ()
-    return (*first, LEDGER, GATEWAY, COSMIC, *map(runner, bots), *last)
+    return (*first, LEDGER, GATEWAY, COSMIC, ANALYTICS, *map(runner, bots), *last)
 
 
 def images() -> tuple[str, ...]:

@@ -25,6 +25,7 @@ EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "report.status": ("bots", "trading", "pnl"),
         "report.positions": ("positions", "naked"),
         "report.cosmic": ("factors",),
+        "report.analysis": ("analysis", "symbol", "findings"),
     }
 )
 """Every event that is voiced, with the facts a line for it may name."""

@@ -28,5 +28,6 @@ persona(
         ),
         "report.positions": "{positions} trades are open and {naked} of them lack a whole stop. /status tells more.",
         "report.cosmic": "The sky in {factors} numbers. Nobody has shown that they help; trust the stops.",
+        "report.analysis": "I looked at {symbol} ({analysis}): {findings} findings. Below is what such were worth.",
     },
 )

@@ -31,5 +31,6 @@ persona(
         ),
         "report.positions": "{positions} open positions; {naked} without a whole stop at the venue.",
         "report.cosmic": "{factors} factors measured. No effect on returns is proven.",
+        "report.analysis": "{analysis} of {symbol}: {findings} findings, the evidence beside them; read that first.",
     },
 )

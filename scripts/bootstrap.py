@@ -43,18 +43,19 @@ WHEELS = {
 TIMEOUT_S = 60
 WARM_S = 300
 _WARM = (
-    "from omega.backtest.compile import warm; from omega.backtest.sweep.warmth import warm_sweep; warm(); warm_sweep()"
+    "from omega.backtest.compile import warm; from omega.backtest.sweep.warmth import warm_sweep; "
+    "from omega.analytics.warmth import warm_scan; warm(); warm_sweep(); warm_scan()"
 )
-"""What a start would otherwise wait for: the loop's machine code, and the sweep's."""
+"""What a start would otherwise wait for: the loop's machine code, the sweep's and the pattern scan's."""
 _LOADED = """
 from services.gateway.venues._lean import exchange_class, use_lean_ccxt
 use_lean_ccxt()
 exchange_class("bitget")
 import omega.runtime, omega.cli.up, skyfield.almanac, skyfield.api
-import services.cosmic.service, services.discord_bot.service, services.gateway.service
+import services.analytics.service, services.cosmic.service, services.discord_bot.service, services.gateway.service
 import services.ledger.service, services.runner.service, services.simulator.service
 from omega import plugins
-for registry in (plugins.strategies, plugins.venues, plugins.factors, plugins.personas):
+for registry in (plugins.strategies, plugins.venues, plugins.factors, plugins.personas, plugins.analyses):
     registry.discover()
 """
 """What a farm loads when it starts."""

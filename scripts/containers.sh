@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export DOCKER_BUILDKIT=1 OMEGA_TAG=${OMEGA_TAG:-0.1.0}
-services=(cosmic discord_bot gateway ledger runner simulator)
+services=(analytics cosmic discord_bot gateway ledger runner simulator)
 project=${PROJECT:-omega-try}
 home=""
 engine=""

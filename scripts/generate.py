@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATORS = (
     ("messages, AsyncAPI, topic map", ["-m", "omega.bus.docs"]),
     ("reference pages", ["scripts/reference.py"]),
+    ("record of the forecasts", ["scripts/forecast_page.py"]),
     ("Prometheus rules and Grafana dashboards", ["deploy/generate.py"]),
     ("requirements", ["scripts/requirements.py"]),
 )

@@ -11,13 +11,25 @@ import click
 import typer
 from pydantic import BaseModel, SecretStr
 
+from omega.analytics.evidence import POOLED, evidence
 from omega.cli.app import build
 from omega.config import Settings, reload_of, unit_of
-from omega.plugins import describe, factors, personas, strategies, venues
+from omega.plugins import analyses, describe, factors, personas, strategies, venues
 from omega.telemetry.catalogue import ALERTS, METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = "Generated from the code by `make docs`; edit the code, not this page.\n"
+_METHOD = (
+    "A call is entered at the close of the bar from which it was known; no rule was fitted to these markets, so all",
+    "of it is out of sample. `target`: the first target before the invalidation, within 50 bars; where one bar trades",
+    "both, or neither is reached, the odds of a fair game from there. `h5`, `h20`: price stands on the called side so",
+    "many bars later. Chance: entries at random bars after the call, on the same side, with its distances in average",
+    "true ranges, where volatility was most alike. Intervals and p-values resample whole stretches of time: calls that",
+    "crowd, and markets that move together, count once. q corrects p for the false discovery rate over every row that",
+    "was measured together; beats chance means q at most 0.05. Markets are pooled here; the rows of each stand in",
+    "`omega/analytics/data/evidence.csv`, which `make evidence` measures anew. A rate above chance is no profit: costs",
+    "are not in it.",
+)
 
 
 def settings_page() -> str:
@@ -55,7 +67,7 @@ def metrics_page() -> str:
 
 def bots_page() -> str:
     """Return every plug-in: strategies with their parameters, factors, personas, venues."""
-    for registry in (strategies, factors, personas, venues):
+    for registry in (strategies, factors, personas, venues, analyses):
         registry.discover()
     lines = ["# Bots, factors, personas, venues", "", HEAD]
     for entry in strategies:
@@ -78,6 +90,14 @@ def bots_page() -> str:
     lines += ["", "## Personas", "", "| persona | tone |", "|---|---|"]
     lines += [f"| `{p.name}` | {p.tone} |" for p in personas]
     lines += ["", "## Venues", "", "See [venues](venues.md)."]
+    lines += ["", "## Analyses (`omega analyze`, `/analyse`)", "", "| analysis | says | needs | parameters |"]
+    lines += ["|---|---|---|---|"]
+    for entry in analyses:
+        knobs = ", ".join(
+            f"`{spec.name}` ({spec.default}{' ' + spec.unit if spec.unit else ''})" for spec in describe(entry.params)
+        )
+        asked = ", ".join([*entry.needs, *(f"{one} where there is one" for one in entry.uses)])
+        lines.append(f"| `{entry.name}` | {entry.doc} | {asked} | {knobs} |")
     return "\n".join(lines) + "\n"
 
 
@@ -103,6 +123,27 @@ def venues_page() -> str:
             kinds.setdefault(kind.value, []).append(f"`{code}`")
         lines += ["", "| refusal | codes |", "|---|---|"]
         lines += [f"| {kind} | {' '.join(sorted(codes))} |" for kind, codes in sorted(kinds.items())]
+    return "\n".join(lines) + "\n"
+
+
+def analytics_page() -> str:
+    """Return how often every pattern and forecast came true, against chance, those that do not beat it among them."""
+    rows = [row for row in evidence() if row.dataset == POOLED]
+    lines = ["# Analytics: what was measured", "", HEAD.replace("the code", "the code and the measured rows"), *_METHOD]
+    for family in dict.fromkeys(row.family for row in rows):
+        for timeframe in dict.fromkeys(row.timeframe for row in rows if row.family == family):
+            told = [row for row in rows if (row.family, row.timeframe) == (family, timeframe)]
+            counts = [
+                f"{sum(row.verdict is v for row in told)} {v.value}" for v in dict.fromkeys(r.verdict for r in told)
+            ]
+            lines += ["", f"## {family}, {timeframe}", "", f"{len(told)} rows: {', '.join(sorted(counts))}.", ""]
+            lines += ["| call | side | measure | n | came true | 95 % interval | chance | p | q | verdict |"]
+            lines += ["|---|---|---|---|---|---|---|---|---|---|"]
+            lines += [
+                f"| {r.name} | {r.direction} | {r.measure} | {r.n:,} | {r.rate:.1%} | {r.low:.1%} to {r.high:.1%} |"
+                f" {r.base_rate:.1%} | {r.p_value:.3f} | {r.q_value:.3f} | {r.verdict.value} |"
+                for r in told
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -167,6 +208,7 @@ def _shown(value: Any) -> str:
 
 
 PAGES = {
+    "analytics.md": analytics_page,
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "bots.md": bots_page,

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python_version=${1:-3.12}
-extras=(cosmic discord_bot gateway ledger research runner simulator)
+extras=(analytics cosmic discord_bot gateway ledger research runner simulator)
 machine=$(uname -m)
 uv=$(command -v uv || true)
 [ -n "$uv" ] || uv=.uv/uv

@@ -23,14 +23,15 @@ check() { # what, command...
 cleanup() { [ -n "${KEEP:-}" ] || kind delete cluster --name "$name" >/dev/null 2>&1; }
 trap cleanup EXIT
 kind create cluster --name "$name" --wait 120s
-for service in cosmic gateway ledger runner simulator discord_bot; do
+for service in analytics cosmic gateway ledger runner simulator discord_bot; do
   kind load docker-image "omega-$service:$tag" --name "$name"
 done
 
 kubectl config use-context "kind-$name" >/dev/null
 kubectl apply -k deploy/k8s/overlays/paper
 for workload in statefulset/redis statefulset/postgres deployment/simulator statefulset/gateway deployment/ledger \
-  deployment/cosmic deployment/runner-fib-btc deployment/runner-trend-eth deployment/runner-positions deployment/runner-market; do
+  deployment/cosmic deployment/analytics deployment/runner-fib-btc deployment/runner-trend-eth \
+  deployment/runner-positions deployment/runner-market; do
   check "$workload becomes ready" kubectl -n "$space" rollout status "$workload" --timeout=300s
 done
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
-_PACKAGES: Final = ("omega/engine", "omega/backtest")
+_PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/analytics")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -63,7 +63,7 @@ def _homes() -> tuple[Path, ...]:
 
 @cache
 def _sources() -> str:
-    """Return a digest of the sources of the kernel and of the loop."""
+    """Return a digest of the sources of the kernel, of the loop and of the pattern scan."""
     digest = hashlib.blake2b(digest_size=8)
     for package in _PACKAGES:
         for path in sorted((_ROOT / package).glob("*.py")):

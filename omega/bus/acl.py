@@ -16,7 +16,7 @@ from omega.bus.topics import ALL, Topics
 from omega.errors import ConfigError
 from omega.topology import redis_user
 
-SERVICES = ("simulator", "gateway", "cosmic", "ledger", "discord_bot", "cli")
+SERVICES = ("simulator", "gateway", "cosmic", "ledger", "analytics", "discord_bot", "cli")
 """Those that have one user an environment; a runner has one a bot."""
 
 ADMIN = "admin"
@@ -59,6 +59,8 @@ STATES = (
     State("lease:cosmic", ("cosmic",)),
     State("epoch:cosmic", ("cosmic",)),
     State("feed:*", ("cosmic",)),
+    State("lease:analytics", ("analytics",)),
+    State("epoch:analytics", ("analytics",)),
     State("lease:discord", ("discord_bot",)),
     State("epoch:discord", ("discord_bot",)),
     State("discord:*", ("discord_bot",)),
@@ -124,10 +126,12 @@ def rights(env: str, service: str, bot: str = "") -> Rights:
     for spec in SPECS:
         for template in topic_templates(spec):
             if service in spec.producers or ANY in spec.producers:
-                _produce(found, spec, _mine(template, env, service, bot, _asked(spec, service)))
+                _produce(found, spec, _mine(template, env, bot, _asked(spec, service)))
             if service in spec.consumers and template != (_ALL_BOTS if bot else _ONE_BOT):
                 whose = (service,) if spec.name == "request" else (ALL,)
-                _consume(found, _mine(template, env, service, bot, whose), drains=service in spec.groups)
+                # Whoever asks hears its own answers alone; who answers may speak to all that ask.
+                heard = template.replace("{instance}", f"{service}:*") if spec.name == "reply" else template
+                _consume(found, _mine(heard, env, bot, whose), drains=service in spec.groups)
     if service == "cli":  # `omega topics` looks at everything
         found.reads.add(f"{env}:*")
         found.hears.add(f"{env}:*")
@@ -196,13 +200,11 @@ def _asked(spec: Spec, service: str) -> tuple[str, ...]:
     return ASKS.get(service, ()) if spec.name == "request" else (service,)
 
 
-def _mine(template: str, env: str, service: str, bot: str, stands_for: Iterable[str]) -> list[str]:
+def _mine(template: str, env: str, bot: str, stands_for: Iterable[str]) -> list[str]:
     """Fill in a topic template: environment, bot and service where they are known, `*` for everything else."""
     topic = template.replace("{env}", env)
     if bot:
         topic = topic.replace("{bot}", bot)
-    if topic.startswith(f"{env}:rep:") and service in ASKS:
-        topic = topic.replace("{instance}", f"{service}:*")
     if "{service}" not in topic:
         return [_starred(topic)]
     return [_starred(topic.replace("{service}", name)) for name in stands_for]

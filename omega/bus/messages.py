@@ -388,6 +388,21 @@ class AuditNote:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalysisMade:
+    """An analysis was made, on request or on a timer; the envelope's corr is that of the request, where there was one.
+
+    `result` is a JSON text (`omega.analytics.analysis.as_json`), `params` what was asked for beyond the defaults.
+    """
+
+    analysis: str
+    symbol: str
+    timeframe: str
+    as_of_ns: int
+    params: dict[str, Scalar]
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A question to a service; answered on the asker's own reply topic until the envelope's deadline."""
 
@@ -427,6 +442,7 @@ Message = (
     | CommandResult
     | ConfigChanged
     | AuditNote
+    | AnalysisMade
     | Request
     | Reply
 )
@@ -461,12 +477,20 @@ _S, _R = MessageClass.SIGNAL, MessageClass.RECORD
 ANY = "every service"
 
 SPECS: tuple[Spec, ...] = (
-    Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "cosmic")),
+    Spec("md.bar", BarClosed, _R, 1, 2_000, ("gateway",), ("runner", "cosmic", "analytics")),
     Spec("md.quote", Quote, _S, 1, 0, ("gateway",), ("cosmic", "discord_bot", "cli")),
     Spec("md.consensus", ConsensusPrice, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli")),
     Spec("heartbeat", Heartbeat, _S, 1, 0, (ANY,), ("discord_bot", "cli")),
     Spec("bot.status", BotStatus, _S, 1, 0, ("runner",), ("discord_bot", "cli")),
-    Spec("account.status", AccountStatus, _S, 1, 0, ("gateway",), ("runner", "discord_bot", "cli", "gateway")),
+    Spec(
+        "account.status",
+        AccountStatus,
+        _S,
+        1,
+        0,
+        ("gateway",),
+        ("runner", "discord_bot", "cli", "gateway", "analytics"),
+    ),
     Spec("cosmic.reading", Reading, _S, 1, 0, ("cosmic",), ("discord_bot", "runner")),
     Spec("intent", Intent, _R, 1, 100_000, ("runner",), ("gateway", "ledger"), groups=("gateway", "ledger")),
     Spec("decision", DecisionMade, _R, 1, 200_000, ("runner",), ("ledger", "discord_bot", "cli"), groups=("ledger",)),
@@ -533,23 +557,33 @@ SPECS: tuple[Spec, ...] = (
     ),
     Spec("config.changed", ConfigChanged, _R, 1, 10_000, (ANY,), ("ledger", "discord_bot"), groups=("ledger",)),
     Spec("audit", AuditNote, _R, 1, 50_000, ("discord_bot", "cli", "gateway"), ("ledger",), groups=("ledger",)),
+    Spec("analysis", AnalysisMade, _R, 1, 500, ("analytics",), ("ledger", "cli"), groups=("ledger",)),
     Spec(
         "request",
         Request,
         _R,
         1,
         1_000,
-        ("discord_bot", "cli", "runner"),
-        ("cosmic", "gateway", "ledger"),
-        groups=("cosmic", "gateway", "ledger"),
+        ("discord_bot", "cli", "runner", "analytics"),
+        ("cosmic", "gateway", "ledger", "analytics"),
+        groups=("cosmic", "gateway", "ledger", "analytics"),
     ),
-    Spec("reply", Reply, _S, 1, 0, ("cosmic", "gateway", "ledger"), ("discord_bot", "cli", "runner")),
+    Spec(
+        "reply",
+        Reply,
+        _S,
+        1,
+        0,
+        ("cosmic", "gateway", "ledger", "analytics"),
+        ("discord_bot", "cli", "runner", "analytics"),
+    ),
 )
 
 ASKS: dict[str, tuple[str, ...]] = {
-    "discord_bot": ("cosmic", "gateway", "ledger"),
-    "cli": ("cosmic", "gateway", "ledger"),
+    "discord_bot": ("cosmic", "gateway", "ledger", "analytics"),
+    "cli": ("cosmic", "gateway", "ledger", "analytics"),
     "runner": ("cosmic",),
+    "analytics": ("ledger",),
 }
 """Whom a service may ask: a bot asks the sky and nobody who can move money."""
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import structlog
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 import omega.errors
+from omega.bus.envelope import Envelope
 from omega.bus.messages import Reply, Request, Scalar
 from omega.bus.port import Bus, Handler, Received
 from omega.errors import CorruptData, OmegaError, Stale
 
 AT_ONCE = 32
 """Requests that one process answers at the same time; further ones wait in the stream."""
+
+asked: Final[ContextVar[Envelope | None]] = ContextVar("asked", default=None)
+"""The envelope of the request that is being answered, with its correlation id; None outside of an answer."""
 
 _BAD_PARAMS = (ValueError, TypeError, LookupError)
 _ERRORS: dict[str, type[OmegaError]] = {
@@ -106,6 +111,7 @@ async def _answer(bus: Bus, handler: Handler, received: Received, now_ns: Callab
     if not isinstance(request, Request):
         raise CorruptData(f"{received.topic} holds a {envelope.type} where only requests belong; find who sends it")
     request_id = f"{request.reply_to}/{envelope.id}"
+    asked.set(envelope)
     reply = await _reply(request, request_id, handler, _left_s(envelope.deadline_ns, now_ns))
     if reply is not None and not 0 < envelope.deadline_ns <= now_ns():
         await bus.send(reply, corr=envelope.corr, cause=envelope.id)

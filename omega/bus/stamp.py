@@ -11,6 +11,7 @@ from omega.bus.codec import format_of, write
 from omega.bus.envelope import Envelope
 from omega.bus.messages import (
     AccountStatus,
+    AnalysisMade,
     AuditNote,
     BarClosed,
     BotStatus,
@@ -55,6 +56,7 @@ _KEYS: dict[type, Callable[[object], object]] = {
     CommandResult: attrgetter("target"),
     ConfigChanged: attrgetter("service"),
     AuditNote: attrgetter("actor"),
+    AnalysisMade: attrgetter("symbol"),
     Request: attrgetter("service"),
     Reply: attrgetter("request_id"),
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from omega.bus.messages import (
     AccountStatus,
+    AnalysisMade,
     AuditNote,
     BarClosed,
     BotStatus,
@@ -108,6 +109,10 @@ class Topics:
         """What people did."""
         return f"{self.env}:evt:audit"
 
+    def analysis(self, symbol: str = ALL) -> str:
+        """Return where the analyses of one symbol go."""
+        return f"{self.env}:evt:analysis:{symbol if symbol == ALL else topic_symbol(symbol)}"
+
     def request(self, service: str) -> str:
         """Questions to one service."""
         return f"{self.env}:req:{service}"
@@ -165,6 +170,8 @@ class Topics:
                 return (self.config(service),)
             case AuditNote():
                 return (self.audit(),)
+            case AnalysisMade(symbol=symbol):
+                return (self.analysis(symbol),)
             case Request(service=service):
                 return (self.request(service),)
             case Reply(request_id=request_id):

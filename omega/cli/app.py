@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "topics": _Command("omega.cli.topics", "app", "Look into the bus: list, tail, replay dead letters, check."),
     "config": _Command("omega.cli.config", "app", "Check, show and describe the configuration; secrets are masked."),
     "new": _Command("omega.cli.new", "app", "Write a working plug-in file with its test."),
+    "analyze": _Command("omega.cli.analyze", "analyze"),
     "backtest": _Command("omega.cli.backtest", "backtest"),
     "sweep": _Command("omega.cli.sweep", "sweep"),
     "check": _Command(

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omega.cli.patience import patience
 from omega.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ EXAMPLES = """
 `omega backtest trend-eth --timeframe 15m --psychology strategic --cosmic only_moon_phase --trades trades.parquet`
 """
 CAPITAL = 10_000.0
-PATIENCE_S = 1.0
-"""Work that takes longer says what it is doing, on stderr and on a terminal alone."""
 _REHEARSAL_BARS = 256
 _FEW_TRIALS = 5
 _DAYS = 365
@@ -120,7 +117,7 @@ def backtest(
 
     settings = load().settings
     subject = _subject(settings, bot)
-    with _patience("reading the candles") as say:
+    with patience("reading the candles") as say:
         markets = _markets(settings, subject, asked)
         say("running the back-test; the first one on a machine compiles the kernel")
         result, load_s = _run(settings, subject, markets, asked, named=bot == subject.name)
@@ -390,27 +387,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-@contextmanager
-def _patience(first: str) -> Iterator[Callable[[str], None]]:
-    """Show what is being done, once it takes longer than people like to wait; nothing where nobody looks."""
-    now = first
-    if not sys.stderr.isatty():
-        yield lambda _text: None
-        return
-    from rich.console import Console
-
-    status = Console(stderr=True).status(now)
-    timer = threading.Timer(PATIENCE_S, status.start)
-    timer.daemon = True
-
-    def say(text: str) -> None:
-        status.update(text)
-
-    timer.start()
-    try:
-        yield say
-    finally:
-        timer.cancel()
-        status.stop()

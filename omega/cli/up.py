@@ -57,7 +57,7 @@ def up(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
 ) -> None:
-    """Start the farm: exchange simulator, gateway, cosmic, ledger, one runner a bot; show it trading; Ctrl-C stops it.
+    """Start the farm: simulator, gateway, ledger, cosmic, analytics, a runner a bot; show it trading; Ctrl-C stops it.
 
     The Discord bot joins when a token is configured and discord_bot.enabled is true. OMEGA_REDIS_URL names a Redis
     server; otherwise an embedded one is started.

@@ -1,7 +1,7 @@
 """Every setting of the farm: one frozen tree, one section a subject, each field with words, unit and reload class.
 
 Values come from `omega.config.load`; services get the whole tree and read their section. Sections of the outer services
-(discord_bot, simulator, bots) live in `omega.config.outer`.
+(discord_bot, analytics, simulator, bots) live in `omega.config.outer`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from omega.config.cosmic import Cosmic
 from omega.config.fields import BAR, LIVE, setting
-from omega.config.outer import Bot, BotKey, DiscordBot, Simulator
+from omega.config.outer import Analytics, Bot, BotKey, DiscordBot, Simulator
 from omega.config.risk import Risk
 from omega.config.section import NO_SECRET, Section
 from omega.domain import Mode
@@ -294,6 +294,7 @@ class Settings(Section):
     runner: Runner = setting(Runner, "the container of one bot")
     cosmic: Cosmic = setting(Cosmic, "readings of the sky")
     ledger: Ledger = setting(Ledger, "the durable reader")
+    analytics: Analytics = setting(Analytics, "analyses on request and on timers")
     discord_bot: DiscordBot = setting(DiscordBot, "the bot in the guild")
     simulator: Simulator = setting(Simulator, "the local exchange")
     bots: dict[BotKey, Bot] = setting(dict, "every bot by name")

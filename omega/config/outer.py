@@ -1,4 +1,4 @@
-"""Settings of the faces and the test bench: Discord, the simulator, and the bots themselves."""
+"""Settings of the outer services: Discord, analytics, the simulator, and the bots themselves."""
 
 from __future__ import annotations
 
@@ -55,6 +55,28 @@ class DiscordBot(Section):
     persona: str = setting("xyko", "voice of notices and answers", reload=LIVE)
     notices: Notices = setting(Notices, "which notices are sent")
     confirm_s: float = setting(60.0, "life of a confirm button", unit="s", reload=LIVE, gt=0)
+
+
+class AnalysisTimer(Section):
+    """One analysis that is made again and again."""
+
+    analysis: str = setting(..., "a registered analysis, or all")
+    symbol: str = setting(..., "symbol as in gateway.symbols")
+    timeframe: str = setting("1m", "bars that it reads", pattern=r"^[1-9][0-9]*[mhdw]$")
+    every_s: float = setting(300.0, "time between two of them", unit="s", gt=0)
+
+
+class Analytics(Section):
+    """Analyses on request and on timers; the heavy work is done by a process of its own."""
+
+    bars: int = setting(2_000, "bars that an analysis reads at most", unit="bars", reload=LIVE, ge=100, le=100_000)
+    data: str = setting("", "folder or lake of recorded bars for what the bus does not hold; empty = none")
+    within_s: float = setting(120.0, "time that one analysis may take; then its worker is ended", unit="s", gt=0)
+    cache_s: float = setting(
+        60.0, "age up to which the same question on the same bars has the same answer", unit="s", reload=LIVE, ge=0
+    )
+    idle_s: float = setting(120.0, "time without work after which the worker's memory is given back", unit="s", gt=0)
+    timers: list[AnalysisTimer] = setting(list, "analyses that are made and published by themselves")
 
 
 class SimulatorKey(Section):

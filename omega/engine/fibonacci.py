@@ -107,8 +107,8 @@ def swings(bars: Bars, span: int, threshold: F64, max_age: int) -> Swings:
     """
     n = bars.n
     rows = np.arange(n, dtype=np.int64)
-    top = _pivots(bars.high, span, np.maximum)
-    bottom = _pivots(bars.low, span, np.minimum)
+    top = newest_pivots(bars.high, span, np.maximum)
+    bottom = newest_pivots(bars.low, span, np.minimum)
     older, newer = np.minimum(top, bottom), np.maximum(top, bottom)
     known = (older >= 0) & (top != bottom) & (rows - older <= max_age)
     born = np.minimum(newer + span, n - 1)
@@ -137,8 +137,14 @@ def rolling(pick: Callable[[_A, _A], _A], values: _A, length: int) -> _A:
     return out
 
 
-def _pivots(values: F64, span: int, pick: Callable[[F64, F64], F64]) -> I64:
-    """Return for every row the row of the newest confirmed pivot, -1 before the first."""
+def newest_pivots(values: F64, span: int, pick: Callable[[F64, F64], F64]) -> I64:
+    """Return for every row the row of the newest confirmed pivot, -1 before the first.
+
+    A pivot is the largest (`np.maximum`) or smallest (`np.minimum`) of `span` values on either side and is confirmed
+    `span` rows later.
+
+    Shapes: values (n,) -> (n,).
+    """
     found = np.full(values.shape[0], -1, dtype=np.int64)
     extremes = rolling(pick, values, 2 * span + 1)
     if extremes.shape[0]:

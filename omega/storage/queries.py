@@ -17,6 +17,7 @@ from omega.domain import Position
 from omega.domain.time import iso, timeframe_ns
 from omega.storage.books import ZERO, Book, BookKey, Fact, Funded, fold, key_of, moment_of
 from omega.storage.tables import (
+    analyses,
     bots,
     decisions,
     equity,
@@ -134,6 +135,16 @@ async def repeated_client_ids(connection: AsyncConnection) -> list[str]:
     """Return client ids under which the venue has more than one order: there must be none."""
     rows = await connection.execute(select(orders.c.client_id).where(orders.c.repeats > 0).order_by(orders.c.client_id))
     return [row.client_id for row in rows]
+
+
+async def analysis_rows(
+    connection: AsyncConnection, *, corr: str = "", symbol: str = "", analysis: str = "", limit: int = 20
+) -> list[Row]:
+    """Return kept analyses, newest first: those of one request, or of a symbol, an analysis, or all."""
+    query = select(analyses).order_by(analyses.c.made_ns.desc(), analyses.c.message_id.desc()).limit(limit)
+    for column, value in ((analyses.c.corr, corr), (analyses.c.symbol, symbol), (analyses.c.analysis, analysis)):
+        query = _only(query, column, value)
+    return [dict(row._mapping) for row in await connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
 
 async def offset_rows(connection: AsyncConnection) -> dict[str, str]:

@@ -295,6 +295,18 @@ audit: Final = Table(
     Index(None, "ts_ns"),
 )
 
+analyses: Final = Table(
+    "analyses",
+    metadata,
+    *_text("message_id", key=True),
+    *_text("corr", "source", "analysis", "symbol", "timeframe"),
+    *_ns("as_of_ns", "made_ns"),
+    *_json("params", "result"),
+    Index(None, "corr"),
+    Index(None, "symbol", "analysis", "made_ns"),
+)
+"""What the analytics service said, by the correlation id of whoever asked; as_of is the instant it speaks of."""
+
 PROJECTIONS: Final = (
     bots,
     decisions,
@@ -311,5 +323,6 @@ PROJECTIONS: Final = (
     command_results,
     config_changes,
     audit,
+    analyses,
 )
 """The tables that are folded from `events` and from nothing else."""

@@ -18,6 +18,8 @@ class Kind(StrEnum):
 
 FAST = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0, 2.5)
 """Buckets in seconds for what happens inside the farm."""
+SLOW = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
+"""Buckets in seconds for arithmetic that a person waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ METRICS: tuple[Metric, ...] = (
     _gauge("residual_age_seconds", "venue account", "Age of the oldest residual.", "risk", "s"),
     _gauge("external_size", "venue account symbol", "Position that no order of the farm made.", "risk", "base units"),
     _counter("external_fills_total", "venue account symbol", "Executions of nobody's order.", "risk"),
-    # ledger, cosmic, discord, simulator
+    # ledger, cosmic, analytics, discord, simulator
     _counter("ledger_records_total", "type", "Records written.", "ledger"),
     _gauge("ledger_lag", "stream", "Records the ledger has not written yet.", "ledger"),
     _gauge("stream_held", "topic", "Entries beyond the wanted length that wait for a consumer group.", "ledger"),
@@ -211,6 +213,13 @@ METRICS: tuple[Metric, ...] = (
     _counter("cosmic_feed_fetches_total", "feed outcome", "Attempts to fetch a feed.", "cosmic"),
     _gauge("cosmic_feed_age_seconds", "feed", "Age of the feed's newest sound value.", "cosmic", "s"),
     _gauge("cosmic_feed_circuit", "feed", "0 closed, 1 half open, 2 open.", "cosmic"),
+    _counter(
+        "analytics_answers_total", "analysis outcome", "Questions answered: made, known, or refused.", "analytics"
+    ),
+    _histogram("analytics_job_seconds", "analysis", "Time the worker took for an analysis.", "analytics", SLOW),
+    _gauge("analytics_worker_up", "", "1 while the worker process runs; it rests when nobody asks.", "analytics"),
+    _counter("analytics_worker_ended_total", "why", "Worker processes that ended: idle, late, died.", "analytics"),
+    _gauge("analytics_age_seconds", "analysis symbol timeframe", "Age of a timer's newest result.", "analytics", "s"),
     _counter("discord_commands_total", "command outcome", "Interactions answered.", "discord"),
     _histogram("discord_ack_seconds", "command", "From interaction to first answer.", "discord", FAST),
     _counter("discord_notices_total", "kind outcome", "Notices sent, collapsed or lost.", "discord"),

@@ -27,7 +27,7 @@ class Option:
     Attributes:
         about: what Discord shows, 1 to 100 characters.
         choices: closed choices; empty = free text.
-        source: fills the autocomplete from what the bot knows ("bots"); empty = none.
+        source: fills the autocomplete from what the bot knows ("bots", "symbols"); empty = none.
     """
 
     name: str

@@ -5,6 +5,7 @@ A card as plain data, cut to Discord's limits by ourselves, for discord.py check
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
@@ -50,6 +51,7 @@ class Card:
         table: text of a code block under the description.
         public: everybody in the channel sees it; None lets the channel decide.
         confirm: the question under it.
+        picture: a PNG that is shown in it; only an answer that was deferred carries one.
     """
 
     title: str
@@ -62,6 +64,10 @@ class Card:
     author: str = ""
     public: bool | None = None
     confirm: Confirm | None = None
+    picture: bytes = b""
+
+
+PICTURE: Final = "analysis.png"
 
 
 def fit(card: Card) -> Card:
@@ -130,4 +136,11 @@ def embed(card: Card) -> discord.Embed:
         made.set_footer(text=fitted.footer)
     if fitted.author:
         made.set_author(name=fitted.author)
+    if card.picture:
+        made.set_image(url=f"attachment://{PICTURE}")
     return made
+
+
+def files(card: Card) -> list[discord.File]:
+    """Return what is uploaded with a card."""
+    return [discord.File(io.BytesIO(card.picture), PICTURE)] if card.picture else []

@@ -21,7 +21,7 @@ from omega.errors import ConfigError, Denied, OmegaError
 from omega.plugins import CommandEntry, commands
 from omega.telemetry import Metrics, get_logger
 from services.discord_bot.ask import Ask, Caller
-from services.discord_bot.card import Card, Tone, embed
+from services.discord_bot.card import Card, Tone, embed, files
 from services.discord_bot.confirm import Question, Questions
 from services.discord_bot.desk import Desk
 from services.discord_bot.safe import safe
@@ -112,15 +112,16 @@ class Front:
         caller = await self._admitted(interaction, entry, given)
         if caller is None:
             return
-        changes, private = entry.latency == "command", self._private(entry, interaction)
-        if changes and not await self._acknowledge(interaction, entry.name, private=private):
+        # What changes the farm is acknowledged before anything happens, and what takes long before people wonder.
+        deferred, private = entry.latency in {"command", "slow"}, self._private(entry, interaction)
+        if deferred and not await self._acknowledge(interaction, entry.name, private=private):
             return
-        if changes:
+        if deferred:
             self._acknowledged(entry.name, began)
         ask = Ask(entry.name, str(interaction.id), caller, given, self.desk, self._editor(interaction))
         card, outcome = await self._run(entry.handler, ask)
         try:
-            if changes:
+            if deferred:
                 await ask.show(card)
             else:
                 await self._answer(interaction, card, caller, private=private)
@@ -178,7 +179,7 @@ class Front:
 
     def _editor(self, interaction: Interaction) -> Callable[[Card], Awaitable[None]]:
         async def show(card: Card) -> None:
-            await interaction.edit_original_response(embed=embed(card), view=None)
+            await interaction.edit_original_response(embed=embed(card), view=None, attachments=files(card))
 
         return show
 

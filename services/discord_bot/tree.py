@@ -101,6 +101,9 @@ def offers(desk: Desk, source: str, current: str) -> list[app_commands.Choice[st
     wanted = current.lower().lstrip("/")
     if source == "commands":
         return [app_commands.Choice(name=f"/{n}", value=n) for n in commands.names() if wanted in n][:_CHOICES]
+    if source == "symbols":
+        known = desk.settings.gateway.symbols
+        return [app_commands.Choice(name=one, value=one) for one in known if wanted in one.lower()][:_CHOICES]
     found = []
     for name in desk.bots():
         seen = desk.view.bots.get(name)

@@ -1,4 +1,4 @@
-"""What the ledger answers over the bus: positions, trades, pnl, equity, summary, explain. Called by the service."""
+"""What the ledger answers over the bus: positions, trades, pnl, equity, summary, explain, analyses. For the service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Params = Mapping[str, Scalar]
 
 _TRADES_AT_MOST: Final = 500
 _POINTS_AT_MOST: Final = 5_000
-METHODS: Final = ("positions", "trades", "pnl", "pnl_by_day", "equity", "summary", "explain", "settle")
+_ANALYSES_AT_MOST: Final = 100
+METHODS: Final = ("positions", "trades", "pnl", "pnl_by_day", "equity", "summary", "explain", "analyses", "settle")
 """Everything that can be asked."""
 
 
@@ -121,6 +122,13 @@ class Answers:
         if story is None:
             raise Denied(f"no order {reference!r} in the ledger: give a client, venue or intent id", rule="params")
         return plain(story)
+
+    async def analyses(self, params: Params) -> object:
+        """Return kept analyses, newest first: those of one request (corr), or of a symbol, an analysis, or all."""
+        limit = _number(params, "limit", 20, at_most=_ANALYSES_AT_MOST)
+        chosen = {name: _text(params, name) for name in ("corr", "symbol", "analysis")}
+        async with self._database.reading() as connection:
+            return plain(await queries.analysis_rows(connection, limit=limit, **chosen))
 
 
 def plain(value: Any) -> Any:

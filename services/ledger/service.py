@@ -71,6 +71,7 @@ class LedgerService(BaseService):
             *(topics.intents(settings.trading.venue, settings.trading.account, high=high) for high in (True, False)),
             topics.control_results(),
             topics.config(),
+            topics.analysis(),
         )
 
     def readiness(self) -> tuple[bool, str]:

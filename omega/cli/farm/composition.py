@@ -240,7 +240,7 @@ class Farm:
         self._tasks.append(asyncio.create_task(work))
 
     def _children(self) -> list[Child]:
-        names = ["simulator", "gateway", "ledger", "cosmic", *self.options.services]
+        names = ["simulator", "gateway", "ledger", "cosmic", "analytics", *self.options.services]
         children = [self._child(name, name, {}) for name in names]
         return children + [
             self._child(f"runner-{bot}", "runner", {"OMEGA_RUNNER__BOT": bot}) for bot in self.options.bots

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, fields
 from typing import Any
 
 from omega.bus.envelope import Envelope
 from omega.bus.messages import (
+    AnalysisMade,
     AuditNote,
     Command,
     CommandResult,
@@ -167,3 +169,19 @@ def config_row(envelope: Envelope, change: ConfigChanged) -> Row:
 def audit_row(envelope: Envelope, note: AuditNote) -> Row:
     """Return the row of one audit note."""
     return asdict(note) | {"message_id": envelope.id, "ts_ns": envelope.ts_ns}
+
+
+def analysis_row(envelope: Envelope, made: AnalysisMade) -> Row:
+    """Return the row of one analysis.
+
+    Raises:
+        CorruptData: its result is no JSON object.
+    """
+    try:
+        result = json.loads(made.result)
+    except ValueError:
+        result = None
+    if not isinstance(result, dict):
+        raise CorruptData(f"analysis {envelope.id} of {made.symbol} is no JSON object; look at who sent it")
+    fixed = {"message_id": envelope.id, "corr": envelope.corr, "source": envelope.source, "made_ns": envelope.ts_ns}
+    return asdict(made) | fixed | {"result": result}

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from omega.bus.envelope import Envelope
 from omega.bus.messages import (
+    AnalysisMade,
     AuditNote,
     Command,
     CommandResult,
@@ -45,6 +46,7 @@ _PLAIN: Final[dict[type, tuple[Table, Callable[[Envelope, Any], Row]]]] = {
     CommandResult: (tables.command_results, rows.result_row),
     ConfigChanged: (tables.config_changes, rows.config_row),
     AuditNote: (tables.audit, rows.audit_row),
+    AnalysisMade: (tables.analyses, rows.analysis_row),
 }
 """Facts that nothing is folded from."""
 

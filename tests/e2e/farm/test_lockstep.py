@@ -11,7 +11,7 @@ import pytest
 from omega.testing.farm import BOTS, essence, replay
 
 BARS = 240
-KINDS = ["gateway", "simulator", "runner-fib-btc", "runner-ema-btc", "ledger", "cosmic", "redis"]
+KINDS = ["gateway", "simulator", "runner-fib-btc", "runner-ema-btc", "ledger", "cosmic", "analytics", "redis"]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ FACTS = {
     "report.status": {"bots": "4", "trading": "3", "pnl": "+12.50 USDT"},
     "report.positions": {"positions": "2", "naked": "0"},
     "report.cosmic": {"factors": "2"},
+    "report.analysis": {"analysis": "fib", "symbol": "BTC-USDT.P", "findings": "7"},
 }
 NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 URGING = re.compile(

@@ -15,6 +15,7 @@ import pytest
 from omega.bus import ANY, SPECS, Bus, MessageClass, RedisBus, SendResult, connect
 from omega.bus.acl import ADMIN, SERVICES, STATES, Rights, User, acl_file, rights, rules, users
 from omega.bus.docs import topic_templates
+from omega.bus.messages import ASKS
 from omega.bus.samples import samples
 from omega.bus.topics import Topics
 from omega.domain import Intent
@@ -115,7 +116,7 @@ def may_write(service: str, bot: str, template: str) -> bool:
 
 def concrete(template: str, service: str) -> str:
     """Return one real topic of a template: of the bot xyko, of this very service where it carries its sender."""
-    asked = "cosmic" if template.startswith("{env}:req:") else service
+    asked = ASKS.get(service, ("cosmic",))[0] if template.startswith("{env}:req:") else service
     for name, value in {"env": "dev", "bot": "xyko", "service": asked, "symbol": "btc-usdt.p"}.items():
         template = template.replace(f"{{{name}}}", value)
     return template.replace("{", "").replace("}", "")

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -206,7 +207,7 @@ async def test_unchanged_tree_is_not_sent_again(local: LocalDiscord, start: Star
     async with start():
         pass
 
-    assert names == {"help", "status", "positions", "bots", "cosmic", "panic"}
+    assert names == {"help", "status", "positions", "bots", "cosmic", "analyse", "panic"}
     assert local.state.commands.puts == 2  # the first start, and the one that found its commands gone
 
 
@@ -676,3 +677,71 @@ async def test_cosmic_now_shows_every_factor_with_its_state(local: LocalDiscord,
         assert name in card.text.replace("\\", "")
     assert "calculated" in card.text
     assert "stale" in card.text
+
+
+# ---- analyses
+
+
+@pytest.mark.req("1.81", "1.82", "1.85", "1.98", "1.87")
+async def test_analyse_shows_sentence_findings_evidence_and_the_picture(
+    local: LocalDiscord, start: Start, bus: MemoryBus
+):
+    """The slash command becomes a request with deadline and correlation id; the service's answer becomes a card."""
+    async with start(), analysing(bus):
+        options = {"symbol": "BTC-USDT.P", "timeframe": "1m"}
+        reply = await local.humans.slash("viewer", "ops", "analyse structure", options=options, wait=False)
+        await reply.until(lambda shown: "Last swings" in shown.text, 60.0)
+        requests = await bus.history(bus.topics.request("analytics"))
+        [kept] = await bus.history(bus.topics.analysis("BTC-USDT.P"))
+
+    [request] = requests
+    assert request.envelope.deadline_ns > request.envelope.ts_ns
+    assert kept.envelope.corr == request.envelope.corr
+    assert request.envelope.corr in reply.text
+    assert "Last swings" in reply.text
+    assert "came true, chance" in reply.text
+    assert "higher high" in reply.text
+    [picture] = [data for path, data in local.state.files.items() if path.endswith("analysis.png")]
+    assert picture.startswith(b"\x89PNG")
+    assert reply.ack_s is not None
+    assert reply.ack_s < 1
+
+
+async def test_analyse_without_a_service_says_so(local: LocalDiscord, start: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("services.discord_bot.commands.analyse.WITHIN_NS", 50_000_000)
+    async with start():
+        reply = await local.slash("viewer", "ops", "analyse fib")
+        await until(lambda: "E-READ" in reply.text)
+
+    assert "analytics did not answer analyze within" in reply.text
+
+
+async def test_analyse_refusal_of_the_service_reaches_the_caller(local: LocalDiscord, start: Start, bus: MemoryBus):
+    async with start(), analysing(bus):
+        reply = await local.humans.slash("viewer", "ops", "analyse fib", options={"timeframe": "1d"}, wait=False)
+        await reply.until(lambda shown: "Refused" in shown.text, 60.0)
+
+    assert "no whole 1d bars" in reply.text
+
+
+@asynccontextmanager
+async def analysing(bus: MemoryBus) -> AsyncIterator[None]:
+    """Run the analytics service beside the bot, over bars that swing."""
+    import math
+
+    from omega.bus import BarClosed
+    from omega.domain import MINUTE_NS, Bar
+    from services.analytics import AnalyticsService
+
+    closes = [100.0 + 5.0 * math.sin(k / 9.0) + 3.0 * math.sin(k / 31.0) for k in range(400)]
+    gateway = bus.peer("gateway/2")
+    for k, (before, close) in enumerate(pairwise(closes)):
+        bar = Bar(k * MINUTE_NS + 1_747_699_200_000_000_000, before, max(before, close), min(before, close), close, 1.0)
+        await gateway.send(BarClosed("bitget", "BTC-USDT.P", "1m", bar, 1))
+    service = AnalyticsService(settings=Settings(), bus=bus.peer("analytics/1"))
+    await service.initialize()
+    await service.start()
+    try:
+        yield
+    finally:
+        await service.shutdown()

@@ -18,7 +18,13 @@ def test_farm_starts_nothing_before_what_it_needs() -> None:
 
 
 def test_farm_without_simulator_and_discord_leaves_them_out() -> None:
-    assert [spec.name for spec in farm(("a",), simulator=False)] == ["ledger", "gateway", "cosmic", "runner-a"]
+    assert [spec.name for spec in farm(("a",), simulator=False)] == [
+        "ledger",
+        "gateway",
+        "cosmic",
+        "analytics",
+        "runner-a",
+    ]
 
 
 def test_farm_ports_differ_between_kinds_of_service() -> None:
@@ -52,4 +58,4 @@ def test_container_env_points_at_the_simulator_only_where_there_is_one() -> None
 
 
 def test_images_are_one_a_kind_of_service() -> None:
-    assert images() == ("cosmic", "discord_bot", "gateway", "ledger", "runner", "simulator")
+    assert images() == ("analytics", "cosmic", "discord_bot", "gateway", "ledger", "runner", "simulator")

@@ -1,0 +1,108 @@
+"""`omega analyze` over recorded candles: the answer for people and for programs, the picture, and every refusal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from omega.cli.analyze import _analyses, _some_themes, _symbols
+from omega.cli.app import build
+from omega.errors import ConfigError, Denied, OmegaError
+
+RUNNER = CliRunner()
+CANDLES = Path(__file__).parents[3] / "data" / "candles"
+BTC = str(CANDLES / "BTCUSDT-1m.parquet")
+
+
+def analyze(*arguments: str) -> str:
+    told = RUNNER.invoke(build("analyze"), ["analyze", *arguments])
+    if told.exception is not None and not isinstance(told.exception, SystemExit):
+        raise told.exception
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+@pytest.mark.req("2.56", "1.98")
+def test_analyze_json_is_one_object_as_of_the_asked_instant() -> None:
+    answer = json.loads(analyze("BTC-USDT.P", "fib", "--data", BTC, "--to", "2025-05-21T03:07:00Z", "--json"))
+
+    [one] = answer["analyses"]
+    assert (answer["symbol"], answer["timeframe"], one["analysis"]) == ("BTC-USDT.P", "1m", "fib")
+    assert one["as_of"] == "2025-05-21T03:07:00.000Z"
+    assert one["bars"] == 2000
+    assert one["findings"][0]["name"] == "swing"
+    assert all(found["at"] < one["as_of"] for found in one["findings"])
+
+
+def test_analyze_reads_nothing_later_than_asked() -> None:
+    """The same instant with and without a recorded future is the same answer."""
+    until = ["--data", BTC, "--bars", "500", "--to", "2025-05-21T00:00:00Z", "--json"]
+    whole = json.loads(analyze("BTC-USDT.P", "structure", *until))
+    bounded = json.loads(analyze("BTC-USDT.P", "structure", *until, "--from", "2025-05-20T15:40:00Z"))
+
+    assert whole["analyses"] == bounded["analyses"]
+
+
+def test_analyze_longer_bars_and_peers_come_from_the_folder() -> None:
+    options = ("--timeframe", "5m", "--bars", "300", "--peers", "ETH-USDT.P", "--json")
+    answer = json.loads(analyze("BTC-USDT.P", "risk", "--data", str(CANDLES), *options))
+
+    [one] = answer["analyses"]
+    assert (one["timeframe"], one["bars"]) == ("5m", 300)
+    assert any(figure["name"] == "correlation with ETH-USDT.P" for figure in one["numbers"])
+
+
+def test_analyze_for_people_shows_findings_evidence_and_notes() -> None:
+    told = analyze("BTC-USDT.P", "levels", "--data", BTC, "--to", "2025-05-21")
+
+    assert "BTC-USDT.P 1m · levels" in told
+    assert "on recorded data" in told
+    assert "note" in told
+    assert "read" in told
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_analyze_writes_the_picture(theme: str, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "btc.png"
+
+    answer = json.loads(
+        analyze(
+            "BTC-USDT.P", "structure", "--data", BTC, "--bars", "400", "--png", str(file), "--theme", theme, "--json"
+        )
+    )
+
+    assert answer["file"] == str(file)
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("BTC-USDT.P", "magic"), ConfigError, "there is no 'magic'"),
+        (("BTC-USDT.P", "fib", "--set", "multiple"), ConfigError, "is no KEY=VALUE"),
+        (("BTC-USDT.P", "fib", "--set", "size=3"), ConfigError, "fib has no parameter size"),
+        (("BTC-USDT.P", "fib", "--set", "swings=900"), ConfigError, "lies outside 2 to 50"),
+        (("BTC-USDT.P", "fib", "--png", "x.gif"), ConfigError, r"must end in \.png"),
+        (("BTC-USDT.P", "fib", "--theme", "pink"), ConfigError, "none of dark, light"),
+        (("BTC-USDT.P", "fib", "--live", "--data", "x"), ConfigError, "--live reads the running farm"),
+        (("BTC-USDT.P", "fib", "--data", "nowhere"), OmegaError, "nowhere"),
+        (("DOGE-USDT.P", "fib", "--data", str(CANDLES)), OmegaError, "DOGE"),
+        (("BTC-USDT.P", "position", "--data", BTC), Denied, "open positions.*--live"),
+        (("BTC-USDT.P", "fib", "--data", BTC, "--bars", "50"), Denied, "wants 100 bars at least"),
+        (("BTC-USDT.P", "integrity", "--data", BTC, "--ticks", "nowhere"), ConfigError, "--ticks nowhere is no folder"),
+        (("BTC-USDT.P", "integrity", "--data", BTC, "--ticks", "."), ConfigError, "no recording BTCUSDT"),
+    ],
+)
+def test_analyze_refuses_with_words(arguments: tuple[str, ...], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        analyze(*arguments)
+
+
+def test_analyze_completion_knows_analyses_symbols_and_themes() -> None:
+    assert _analyses("p") == ["patterns", "performance", "position"]
+    assert "all" in _analyses("")
+    assert _symbols("btc") == ["BTC-USDT.P"]
+    assert _some_themes("l") == ["light"]
