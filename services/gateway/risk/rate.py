@@ -21,6 +21,7 @@ class OrderRate:
         """Count one order that was admitted."""
         self.advance(ts_ns)
         for entity in entities:
+            self.count(entity)  # also of a scope that no limit asks about: it keeps a minute, not a life
             self._stamps.setdefault(entity, deque()).append(self._now)
 
     def advance(self, ts_ns: int) -> None:

@@ -16,6 +16,7 @@ from omega.domain import Mode, Position
 from services.gateway.risk.dynamic import Returns, correlation, drawdown_share, volatility_share
 from services.gateway.risk.gate import RiskGate
 from services.gateway.risk.limits import Override
+from services.gateway.risk.rate import OrderRate
 from services.gateway.risk.scopes import FLEET, Entity, Measure, Scope
 
 from .risk_desk import BTC, ETH, SOL, Desk, Notes, broken, entry, gate_of, settings
@@ -335,3 +336,12 @@ def test_two_gates_that_never_hear_of_each_other_keep_the_limit_together() -> No
 def test_shares_that_cannot_hold_are_refused(shares: dict[str, str], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         gate_of(accounts=ACCOUNTS, shares=shares)
+
+
+def test_order_rate_keeps_a_minute_of_a_scope_that_nobody_asks_about() -> None:
+    rate = OrderRate()
+    for number in range(1_000):
+        rate.add((ACCOUNT,), number * MINUTE // 10)
+
+    assert len(rate._stamps[ACCOUNT]) == 10
+    assert rate.count(ACCOUNT) == 10
