@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
     "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB",
     "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms",
-    "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat over the second day",
+    "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat on day 2",
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
     "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
     "influences": "a decision and its memory with no, one, all factors, and psychology; off costs what absent costs",
