@@ -29,6 +29,12 @@ def test_golden_and_harmony_have_their_goldens():
     assert (harmony_of([]), harmony_of([3]), harmony_of([1, 0, 2]), harmony_of([1, -2])) == (0.5, 0.5, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("values", [[1.0, float("nan")], [float("inf"), float("inf")]])
+def test_harmony_of_what_is_no_number_is_refused(values: list[float]):
+    with pytest.raises(CorruptData, match="finite"):
+        harmony_of(values)
+
+
 @pytest.mark.req("2.50")
 @given(st.lists(st.floats(min_value=-1e9, max_value=1e9, allow_nan=False), max_size=30))
 def test_harmony_is_always_in_zero_to_one(values: list[float]):
@@ -117,6 +123,13 @@ def test_cycles_without_enough_sound_prices_are_refused(series: list[float]):
 
 def test_cycles_of_a_flat_price_are_nothing():
     assert not dominant_cycles([5.0] * 64, draws=DRAWS).significant
+
+
+@pytest.mark.parametrize("length", [32, 33, 34, 35])
+def test_resonance_at_the_shortest_period_has_a_frequency_for_every_length(length: int):
+    found = resonance_at(walk(1, length).tolist(), [2.0], draws=19)
+
+    assert 0.0 <= found.powers[0][1] <= 1.0
 
 
 def test_resonance_at_a_period_that_does_not_fit_is_refused():
