@@ -136,7 +136,15 @@ async def test_cosmic_requests_over_the_bus_are_answered():
 
 @pytest.mark.parametrize(
     ("method", "params"),
-    [("at", {"at": "soon"}), ("at", {"at": "1812-01-01"}), ("future", {}), ("at", {"at": "9" * 25})],
+    [
+        ("at", {"at": "soon"}),
+        ("at", {"at": "1812-01-01"}),
+        ("future", {}),
+        ("at", {"at": "9" * 25}),
+        ("aspects", {"square": "wide"}),
+        ("aspects", {"square": "nan"}),
+        ("aspects", {"trine": -1}),
+    ],
 )
 async def test_cosmic_wrong_question_is_denied_with_words(method: str, params: dict[str, str]):
     bus = MemoryBus(source="test")
