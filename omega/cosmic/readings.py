@@ -12,10 +12,9 @@ from typing import Final
 
 from omega import plugins
 from omega.cosmic.table import SkyTable
-from omega.domain import FeedState, Reading
+from omega.domain import NO_SOURCE, FeedState, Reading
 
 UNKNOWN: Final = "unknown"
-NO_SOURCE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
