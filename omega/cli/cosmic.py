@@ -23,7 +23,7 @@ from omega.cosmic.evidence import UNPROVEN, evidence_of
 from omega.cosmic.readings import Heard, read_factors
 from omega.cosmic.schumann import model_hz
 from omega.cosmic.sky import FIRST_NS, LAST_NS, Sky
-from omega.cosmic.table import ORBS, Body, aspects_of
+from omega.cosmic.table import ORBS, WIDEST, Body, aspects_of
 from omega.domain import SECOND_NS, FeedState, Reading, from_iso, iso
 from omega.errors import ConfigError
 from omega.params import nearest
@@ -133,8 +133,17 @@ def factors(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    shown = ("name", "kind", "unit", "lowest", "highest", "source", "evidence", "enabled", "weight")
-    show_rows([{name: row[name] for name in shown} for row in rows], "cosmic factors", as_json=False)
+    shown = [
+        {
+            "name": row["name"],
+            "unit": row["unit"],
+            "range": f"{row['lowest']:g} to {row['highest']:g}",
+            "source": row["source"],
+            "weight": row["weight"] if row["enabled"] else "off",
+        }
+        for row in rows
+    ]
+    show_rows(shown, f"cosmic factors ({UNPROVEN})", as_json=False)
 
 
 @app.command(epilog="**Example** `omega cosmic explain moon_phase --at 2025-06-11 --json`")
@@ -267,8 +276,8 @@ def _orb(text: str) -> tuple[str, float]:
         width = float(degrees)
     except ValueError:
         width = -1.0
-    if name not in ORBS or not 0.0 <= width <= 30.0:  # noqa: PLR2004 - half of the smallest angle between aspects
-        raise ConfigError(f"--orb {text!r}: write NAME=DEGREES with 0 to 30 degrees and one of {', '.join(ORBS)}")
+    if name not in ORBS or not 0.0 <= width <= WIDEST:
+        raise ConfigError(f"--orb {text!r}: write NAME=DEGREES, 0 to {WIDEST:g} degrees and one of {', '.join(ORBS)}")
     return name, width
 
 

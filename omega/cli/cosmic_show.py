@@ -12,10 +12,13 @@ def show(found: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    shown = ("value", "raw", "unit", "label", "state", "confidence", "age_s", "source")
-    rows = [{"factor": name} | {key: one[key] for key in shown} for name, one in sorted(found["factors"].items())]
+    shown = ("value", "label", "state", "age_s", "source")
+    rows = [
+        {"factor": name} | {key: one[key] for key in shown} | {"raw": f"{one['raw']:.4g} {one['unit']}"}
+        for name, one in sorted(found["factors"].items())
+    ]
     table(f"cosmic factors at {found['time']} ({found['evidence']})", rows)
-    table("ecliptic longitude of date, degrees", [found["longitudes"]])
+    table("ecliptic longitude of date, degrees", _upright("body", "degrees", found["longitudes"]))
     moon, mercury = found["moon"], found["mercury"]
     print(
         f"moon: {moon['phase']}, {moon['illuminated']:.1%} lit, {moon['age_days']:.1f} days old; "
@@ -37,7 +40,7 @@ def show_explained(found: Mapping[str, Any]) -> None:
     )
     if found["states"]:
         table("influence at full weight by state", found["states"])
-    table("influences of the reading at full weight", [found["influences"]])
+    table("influences of the reading at full weight", _upright("influence", "amount", found["influences"]))
     table("what it would multiply", found["targets"])
     print(f"to try it in history: omega backtest ... --cosmic only_{found['name']}")
 
@@ -52,14 +55,21 @@ def show_rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> None:
         print(f"nothing: {title}")
 
 
+def _upright(key: str, value: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{key: name, value: amount} for name, amount in found.items()]
+
+
 def table(title: str, rows: list[Any]) -> None:
     """Print a table; the first row names the columns."""
     from rich.console import Console
     from rich.table import Table
 
     made = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        made.add_column(str(name))
+    for number, name in enumerate(rows[0]):  # what a row is about is never cut off, the rest goes on in a new line
+        made.add_column(str(name), overflow="fold", no_wrap=not number)
     for row in rows:
         made.add_row(*[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()])
-    Console().print(made)
+    console = Console()
+    if not console.is_terminal:  # in a file or a pipe nothing has to fit a window
+        console.width = max(console.width, console.measure(made, options=console.options.update(width=1_000)).maximum)
+    console.print(made)

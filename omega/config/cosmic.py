@@ -5,13 +5,16 @@ Part of the tree in `omega.config.models`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from omega.config.fields import BAR, LIVE, setting
 from omega.config.section import Section
 from omega.domain import from_iso
+
+Orb = Annotated[float, Field(ge=0, le=30)]
+"""Degrees; the smallest distance between two aspects is the widest."""
 
 
 class Place(Section):
@@ -108,7 +111,7 @@ class Cosmic(Section):
     factors: dict[str, Factor] = setting(dict, "switch, weight and ramp by factor", reload=BAR)
     application: Targets = setting(Targets, "where influences may act, for bots that name no preset")
     place: Place = setting(Place, "the observer")
-    orbs: dict[Literal["conjunction", "sextile", "square", "trine", "opposition"], float] = setting(
+    orbs: dict[Literal["conjunction", "sextile", "square", "trine", "opposition"], Orb] = setting(
         dict, "how far from exact an aspect is still shown, in degrees by its name; empty = the usual ones"
     )
     feeds: Feeds = setting(Feeds, "what fetched factors read")

@@ -95,7 +95,8 @@ def resonance_at(
     periods = periods or [period for period in PERIODS if period <= logs.size]
     if not all(_SHORTEST <= period <= logs.size for period in periods):
         raise CorruptData(f"periods {list(periods)} do not lie between 2 and the {logs.size} values; choose others")
-    bins: I64 = np.rint(logs.size / np.asarray(periods, dtype=np.float64)).astype(np.int64)
+    nearest: I64 = np.rint(logs.size / np.asarray(periods, dtype=np.float64)).astype(np.int64)
+    bins = np.minimum(nearest, logs.size // 2)  # of an odd number of values no frequency is exactly a half
     real, chance = _spectra(logs, draws, seed)
     mine, drawn = real[bins], chance[:, bins]
     single = (1.0 + (drawn >= mine).sum(axis=0)) / (draws + 1.0)

@@ -55,6 +55,17 @@ class Rule:
     neutral: float = 0.0
 
 
+def dated(sample: Sample, now_ns: int) -> Sample:
+    """Return a sample whose instant can be true; one of the future would hide all that come after it.
+
+    Raises:
+        CorruptData: it lies after the present instant, or before 1970.
+    """
+    if not 0 <= sample.as_of_ns <= now_ns + _SLACK_NS:
+        raise CorruptData(f"{sample.source} dates its value {sample.as_of_ns} ns since 1970; check clocks and units")
+    return sample
+
+
 class Track:
     """The samples of one feed, judged as they come.
 
@@ -79,7 +90,7 @@ class Track:
         """Judge a sample; one that is no newer than the newest is the same publication again and changes nothing."""
         if self._kept and sample.as_of_ns <= self._kept[-1][0].as_of_ns:
             return self._kept[-1][1]
-        if not isfinite(sample.raw) or not self.rule.low <= sample.raw <= self.rule.high:
+        if not self._plausible(sample.raw):
             return self._refuse(sample)
         same = self._sound is not None and self._sound.raw == sample.raw
         return self._keep(sample, self._unchanged + 1 if same else 0)
@@ -98,7 +109,7 @@ class Track:
                 old = (at_ns - sample.as_of_ns) / SECOND_NS > self.rule.stale_s
                 state = FeedState.STALE if old and state is FeedState.LIVE else state  # noqa: PLW2901 - ages here
                 confidence = sample.confidence if state is FeedState.LIVE else 0.0
-                return Heard(sample.raw, sample.as_of_ns, sample.source, state, confidence)
+                return Heard(sample.raw, sample.as_of_ns, sample.source, state, confidence, int(self.rule.stale_s))
         return None
 
     def saved(self) -> str:
@@ -109,11 +120,11 @@ class Track:
         fields = {"raw": one.raw, "as_of_ns": one.as_of_ns, "source": one.source, "confidence": one.confidence}
         return json.dumps({**fields, "modelled": one.modelled, "unchanged": self._unchanged})
 
-    def restore(self, text: str) -> None:
-        """Take a saved sample as the newest one.
+    def restore(self, text: str, now_ns: int) -> None:
+        """Take a saved sample as the newest one; what the feed would not be believed today is not.
 
         Raises:
-            CorruptData: it is none.
+            CorruptData: it is none, lies after the present instant, or is implausible.
         """
         try:
             found: dict[str, Any] = json.loads(text)
@@ -127,7 +138,12 @@ class Track:
             unchanged = int(found["unchanged"])
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptData(f"the saved value of a feed is unsound ({error!r}); it starts without one") from error
+        if not self._plausible(dated(sample, now_ns).raw):
+            raise CorruptData(f"the saved value of a feed is unsound ({sample.raw}); it starts without one")
         self._keep(sample, max(unchanged, 0))
+
+    def _plausible(self, raw: float) -> bool:
+        return isfinite(raw) and self.rule.low <= raw <= self.rule.high
 
     def _refuse(self, sample: Sample) -> FeedState:
         self.rejected = sample.raw

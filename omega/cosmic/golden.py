@@ -44,7 +44,11 @@ def harmony_of(values: Sequence[float]) -> float:
     """Return the mean of `golden` over adjacent sorted values, in [0, 1].
 
     A value that is not above zero makes it 0; fewer than two values make it 0.5.
+
+    Raises:
+        CorruptData: a value is not finite.
     """
+    finite(values)
     if not all(value > 0.0 for value in values):
         return 0.0
     pairs = list(pairwise(sorted(values)))

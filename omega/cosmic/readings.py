@@ -12,10 +12,9 @@ from typing import Final
 
 from omega import plugins
 from omega.cosmic.table import SkyTable
-from omega.domain import FeedState, Reading
+from omega.domain import NO_SOURCE, FeedState, Reading
 
 UNKNOWN: Final = "unknown"
-NO_SOURCE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,8 @@ class Place:
 class Heard:
     """What a feed says at an instant.
 
-    Units: raw in the unit of the factor; as_of_ns the instant that it describes; confidence in [0, 1].
+    Units: raw in the unit of the factor; as_of_ns the instant that it describes; confidence in [0, 1]; ttl_s the time
+        after that instant for which it may be used, None for as long as the factor says.
     """
 
     raw: float
@@ -38,6 +38,7 @@ class Heard:
     source: str
     state: FeedState
     confidence: float = 1.0
+    ttl_s: int | None = None
 
 
 def read_factors(at_ns: int, sky: SkyTable, place: Place, hear: Callable[[str], Heard | None]) -> dict[str, Reading]:
@@ -73,6 +74,9 @@ def fetched(
 ) -> Reading:
     """Return the reading of a factor that comes from a feed; only a live one may move a decision.
 
+    It may be used as long as the factor says and no longer than its feed would be believed: a reader who hears nothing
+    more judges by the reading alone.
+
     Args:
         factor: its name.
         at_ns: the instant that is asked about.
@@ -83,7 +87,7 @@ def fetched(
     entry = plugins.factors.get(factor)
     if heard is None:
         return Reading(factor, 0.0, 0.0, entry.unit, UNKNOWN, NO_SOURCE, at_ns, entry.ttl_s, 0.0, FeedState.STALE)
-    raw = heard.raw
+    raw, ttl_s = heard.raw, entry.ttl_s if heard.ttl_s is None else min(heard.ttl_s, entry.ttl_s)
     return Reading(
         factor,
         _bounded(value(raw)),
@@ -92,7 +96,7 @@ def fetched(
         label(raw),
         heard.source,
         heard.as_of_ns,
-        entry.ttl_s,
+        ttl_s,
         heard.confidence,
         heard.state,
     )

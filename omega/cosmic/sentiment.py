@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from omega.cosmic.readings import Heard
-from omega.domain import FeedState
+from omega.domain import SECOND_NS, FeedState
 
 PARTS: Final[Mapping[str, float]] = {"fear_greed": 0.5, "funding": 0.25, "change": 0.25}
 """Shares of the parts; they add to 1."""
@@ -44,7 +44,9 @@ def of_change(change: float) -> float:
 
 
 def blended(parts: Mapping[str, Heard | None]) -> Heard | None:
-    """Return the index of what is live among the parts, as old as its oldest part; None without anything heard.
+    """Return the index of what is live among the parts; None without anything heard.
+
+    It is as old as its oldest part, and may be used until the first of them may not.
 
     With nothing live the best of the others comes back with its own state, so that one sees why.
     """
@@ -53,10 +55,13 @@ def blended(parts: Mapping[str, Heard | None]) -> Heard | None:
     if not live:
         return next((heard[name] for name in PARTS if name in heard), None)
     weight = sum(PARTS[name] for name in live)
+    as_of_ns = min(one.as_of_ns for one in live.values())
+    ends = [one.as_of_ns + one.ttl_s * SECOND_NS for one in live.values() if one.ttl_s is not None]
     return Heard(
         raw=sum(PARTS[name] * one.raw for name, one in live.items()) / weight,
-        as_of_ns=min(one.as_of_ns for one in live.values()),
+        as_of_ns=as_of_ns,
         source=" + ".join(one.source for one in live.values()),
         state=FeedState.LIVE,
         confidence=sum(PARTS[name] * one.confidence for name, one in live.items()),
+        ttl_s=(min(ends) - as_of_ns) // SECOND_NS if ends else None,
     )

@@ -6,7 +6,6 @@ thousandth of a second of arc. The knots lie on whole multiples since 1970, so t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from importlib.resources import files
 from threading import Lock
 from typing import Any, Final
@@ -45,7 +44,8 @@ class Sky:
 
     def __init__(self, *, hours_ahead: int) -> None:
         self.hours_ahead = hours_ahead
-        self._tables: OrderedDict[int, SkyTable] = OrderedDict()
+        # Replaced and never changed: the event loop looks through it while a thread computes.
+        self._tables: tuple[SkyTable, ...] = ()
         self._lock = Lock()
         self._ephemeris: Any = None
         self._timescale: Any = None
@@ -53,7 +53,7 @@ class Sky:
     def known(self, at_ns: int, until_ns: int | None = None) -> SkyTable | None:
         """Return a table for an instant, or a span from there, if one is there already; never computes."""
         last_ns = at_ns if until_ns is None else until_ns
-        return next((table for table in reversed(self._tables.values()) if _covers(table, at_ns, last_ns)), None)
+        return next((table for table in reversed(self._tables) if _covers(table, at_ns, last_ns)), None)
 
     def table(self, at_ns: int, until_ns: int | None = None) -> SkyTable:
         """Return a table for an instant, or a span from there, computed when needed (some tenths of a second a year).
@@ -73,9 +73,7 @@ class Sky:
             table = self.known(at_ns, last_ns)
             if table is None:
                 table = self._compute(at_ns, max(self.hours_ahead, (last_ns - at_ns) // HOUR_NS + 1))
-                self._tables[at_ns] = table
-                while len(self._tables) > _TABLES_KEPT:
-                    self._tables.popitem(last=False)
+                self._tables = (*self._tables, table)[-_TABLES_KEPT:]
             return table
 
     def close(self) -> None:

@@ -217,6 +217,8 @@ class Aspect:
 
 ASPECTS: Final = {"conjunction": 0.0, "sextile": 60.0, "square": 90.0, "trine": 120.0, "opposition": 180.0}
 _TONE: Final = {"conjunction": 0.0, "sextile": 1.0, "square": -1.0, "trine": 1.0, "opposition": -1.0}
+WIDEST: Final = 30.0
+"""The widest orb that may be asked for, in degrees: the smallest distance between two aspects."""
 ORBS: Final = {"conjunction": 8.0, "sextile": 4.0, "square": 6.0, "trine": 6.0, "opposition": 8.0}
 """How far from exact an aspect still counts, in degrees, unless the asker says otherwise."""
 

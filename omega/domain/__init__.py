@@ -24,13 +24,14 @@ from omega.domain.instrument import Instrument, Kind, topic_symbol
 from omega.domain.intent import Action, Intent, Mode, Side
 from omega.domain.order import STEPS, TERMINAL, OrderState, Role, may_step
 from omega.domain.position import Position
-from omega.domain.reading import FeedState, Reading
+from omega.domain.reading import NO_SOURCE, FeedState, Reading
 from omega.domain.time import MINUTE_NS, MS_NS, SECOND_NS, from_iso, iso, timeframe_ns
 
 __all__ = [
     "EXTERNAL",
     "MINUTE_NS",
     "MS_NS",
+    "NO_SOURCE",
     "SECOND_NS",
     "STEPS",
     "TERMINAL",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+NO_SOURCE: Final = "none"
+"""The source of a reading that stands for nothing heard."""
 
 
 class FeedState(StrEnum):

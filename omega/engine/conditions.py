@@ -202,9 +202,9 @@ def _read(name: str, reading: Reading, at_ns: int | None) -> float | None:
         return None
     if at_ns is not None and not -_SLACK_S <= reading.age_s(at_ns) <= reading.ttl_s:
         return None
-    if name == "global_sentiment":
-        return 50.0 * (1.0 + reading.value)
     quantity = reading.raw if name in _RAW else reading.value
+    if name == "global_sentiment":
+        quantity = 50.0 * (1.0 + reading.value)
     return quantity if isfinite(quantity) else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Final, TypeVar, cast
 
 from omega.domain import AuditEntry, Decision, from_iso
@@ -119,7 +120,7 @@ def apply_cosmic_factors(
         application = Application.of(application)
     if not application.enabled:
         return trading_decision
-    risk, confidence, emotion = (float(cosmic_influences.get(key, 0.0)) for key in INFLUENCES[:3])
+    risk, confidence, emotion = (_finite(cosmic_influences, key) for key in INFLUENCES[:3])
     if isinstance(trading_decision, Decision):
         return cast("_D", _apply_to_entry(trading_decision, risk, confidence, application))
     factors = target_factors(risk, confidence, emotion, application.reach, application.live)
@@ -198,6 +199,13 @@ def _apply_to_mapping(
             why = f"{source} {amount:+.3f}"
             audit.append({"stage": "cosmic", "field": name, "before": before, "after": after, "why": why})
     return {**decision, **changed, "audit": (*decision.get("audit", ()), *audit)} if changed else decision
+
+
+def _finite(influences: Mapping[str, float], key: str) -> float:
+    value = float(influences.get(key, 0.0))
+    if not isfinite(value):  # it would pass every clamp
+        raise ConfigError(f"the influence {key} = {value} is no finite number; leave it out or give one")
+    return value
 
 
 def _known(config: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from omega.analytics.ratios import Variant
 from omega.bus.messages import Scalar
 from omega.cosmic.cycles import Cycles, Resonance, dominant_cycles, resonance_at
 from omega.cosmic.golden import GoldenRatio, fibonacci_numbers, golden_legs, harmony_of
-from omega.cosmic.harmonics import Match, Pivot, Window, find_patterns, harmonic_windows
+from omega.cosmic.harmonics import Match, Pivot, find_patterns, harmonic_windows
 from omega.cosmic.readings import Heard
 from omega.cosmic.schumann import BASELINE_HZ, resonance
 from omega.domain import FeedState
@@ -56,7 +57,7 @@ class AnalyticalMethods:
         return ("none", FeedState.STALE.value) if heard is None else (heard.source, heard.state.value)
 
     @property
-    def harmonic_patterns(self) -> Mapping[str, Mapping[str, Window]]:
+    def harmonic_patterns(self) -> Mapping[str, Variant]:
         """Ratio windows by pattern, from validated YAML."""
         return harmonic_windows()
 

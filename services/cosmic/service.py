@@ -16,7 +16,7 @@ from omega.bus.port import Bus, Lease, Received
 from omega.config import Settings
 from omega.cosmic.readings import Heard, Place, read_factors
 from omega.cosmic.sky import Sky
-from omega.cosmic.table import HOUR_NS, ORBS, Aspect, Body, SkyTable, aspects_of
+from omega.cosmic.table import HOUR_NS, ORBS, WIDEST, Aspect, Body, SkyTable, aspects_of
 from omega.domain import FeedState, Reading, from_iso, iso, timeframe_ns
 from omega.errors import ConfigError, Denied
 from omega.runtime import BaseService
@@ -230,7 +230,7 @@ class CosmicFactorService(AnalyticalMethods, BaseService):
         if method == "positions":
             return {"at": iso(at_ns), "degrees": table.positions(at_ns)}
         if method == "aspects":
-            orbs = self._orbs | {name: float(value) for name, value in params.items() if name in ORBS}
+            orbs = self._orbs | {name: _orb(name, value) for name, value in params.items() if name in ORBS}
             return {"at": iso(at_ns), "aspects": [asdict(one) for one in aspects_of(table.positions(at_ns), orbs)]}
         return await self._answer_readings(table, at_ns)
 
@@ -261,6 +261,16 @@ class CosmicFactorService(AnalyticalMethods, BaseService):
             "enabled": on,
             "weight": setting.weight if on and setting else 0.0,
         }
+
+
+def _orb(name: str, value: Scalar) -> float:
+    try:
+        degrees = float(value)
+    except (TypeError, ValueError):
+        degrees = -1.0
+    if not 0.0 <= degrees <= WIDEST:
+        raise Denied(f"{name} = {value!r} is no orb; give 0 to {WIDEST:g} degrees", rule="params")
+    return degrees
 
 
 def _instant(value: Scalar) -> int:

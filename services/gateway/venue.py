@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from math import isfinite
+from typing import Any, Protocol
 
 from omega.domain import Bar, Instrument, Role, Side
 
@@ -175,6 +176,15 @@ class Tick:
     ask_size: float | None = None
     funding: float | None = None
     change_24h: float | None = None
+
+
+def optional(value: Any) -> float | None:
+    """Return what a venue tells beside the prices as a number, None for what is none: it must not cost the prices."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)

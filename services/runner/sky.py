@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from omega.domain import Decision, Reading
+from omega.domain import NO_SOURCE, Decision, Reading
 from omega.engine.decision import Context
 from omega.engine.stages import CosmicStage
 
@@ -33,15 +33,25 @@ class Hours:
         self._served: tuple[int, tuple[Reading, ...]] = (-1, ())
 
     def take(self, reading: Reading) -> None:
-        """Keep a reading unless a newer one serves its hour."""
+        """Keep a reading unless a newer one serves its hour.
+
+        What describes hours that are gone, as Kp does, would be hidden for hours by a service that had heard nothing
+        when it began: once it has heard, that it had not counts no more.
+        """
         hour = hour_of(reading.as_of_ns + HOUR_NS - 1)
         mine = self._kept.setdefault(reading.factor, {})
+        if reading.source != NO_SOURCE:
+            for later in [at for at, one in mine.items() if at > hour and one.source == NO_SOURCE]:
+                del mine[later]
         if hour not in mine or mine[hour].as_of_ns <= reading.as_of_ns:
             mine[hour] = reading
             self._served = (-1, ())
 
     def at(self, hour_ns: int) -> tuple[Reading, ...]:
-        """Return the newest reading of each factor that serves an hour or one before it, by name; forget older ones."""
+        """Return the newest reading of each factor that serves an hour or one before it, by name; forget older ones.
+
+        One that is over by that hour hides no older one that still holds.
+        """
         if self._served[0] != hour_ns:
             self._served = (hour_ns, self._serving(hour_ns))
         return self._served[1]
@@ -50,8 +60,9 @@ class Hours:
         found = []
         for factor in sorted(self._kept):
             mine = self._kept[factor]
-            serving = max((hour for hour in mine if hour <= hour_ns), default=None)
-            if serving is not None:
+            begun = sorted((hour for hour in mine if hour <= hour_ns), reverse=True)
+            if begun:
+                serving = next((hour for hour in begun if mine[hour].age_s(hour_ns) < mine[hour].ttl_s), begun[0])
                 found.append(mine[serving])
                 self._kept[factor] = {hour: one for hour, one in mine.items() if hour >= serving}
         return tuple(found)

@@ -19,6 +19,7 @@ from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
 from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
 from omega.backtest.types import Market, Result
 from omega.engine.bars import Bars
+from omega.engine.regime import REGIME_BARS
 from omega.engine.signals import Signals
 from omega.errors import ConfigError
 from omega.plugins import StrategyEntry, parse_params, strategies
@@ -54,6 +55,7 @@ class Evaluator:
         if self._entry.read_only:
             raise ConfigError(f"{job.strategy} is read-only: it never enters, so there is nothing to sweep")
         self._influences = _influences(job, market)
+        self._before = REGIME_BARS if self._influences is not None and self._influences.adapts else 0
         self._said: tuple[object, Signals] | None = None
         self._tracer = _Tracer(self._entry, market.bars)
         self._walker = None if job.whole else _walker(job, market, self._influences)
@@ -91,7 +93,8 @@ class Evaluator:
     def _result(self, params: Any, stretch: Stretch, traced: Traced | None) -> Result:
         """Run one combination through the whole back-test; a stretch begins with the bars that warm it up."""
         high = self._market.bars.n if stretch.high < 0 else stretch.high
-        first = max(stretch.low - self._entry.warmup(params), 0) if stretch.low else 0
+        warm = self._entry.warmup(params)
+        first = max(stretch.low - max(warm, self._before), 0) if stretch.low else 0
         market = self._market if (first, high) == (0, self._market.bars.n) else cut(self._market, first, high)
         entry = self._entry
         if traced is not None:
@@ -105,6 +108,7 @@ class Evaluator:
             rules=self._job.rules,
             costs=self._job.costs,
             influences=self._influences,
+            warmup=max(warm, stretch.low - first),
         )
         return _without(result, stretch.low - first) if stretch.low > first else result
 

@@ -190,7 +190,8 @@ class Walker:
             rates, dues = _funding([market], np.zeros(1, np.int64))
             law = np.array([_law(market, self._job.costs, 0)])
             prices = typed("tuple[F64, F64, F64, F64]", columns)
-            regimes = _regimes(self._influences, (market,))
+            # As the signals: a stretch's first bar knows the market before it.
+            regimes = _regimes(self._influences, (self._market,))[stretch.low : high]
             found = _Field(market, prices, rates, dues, law, regimes, stretch.low, high)
             self._fields[stretch.low, high] = found
         return found

@@ -7,10 +7,11 @@ that keeps failing; the newest sound value outlives the process on the bus, with
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from omega.bus.port import Bus
-from omega.cosmic.feeds import Sample, Track
+from omega.cosmic.feeds import Sample, Track, dated
 from omega.domain import FeedState, iso
 from omega.errors import CorruptData, OmegaError, TransientError
 from omega.resilience.breaker import NUMBERS, CircuitBreaker
@@ -55,7 +56,7 @@ class Coordinator:
         try:
             kept = await self._bus.get(self._key)
             if kept:
-                self.track.restore(kept)
+                self.track.restore(kept, time.time_ns())
         except OmegaError as error:
             LOG.warning("feed.not_restored", feed=self.name, error=str(error))
 
@@ -63,7 +64,7 @@ class Coordinator:
         """Ask once and return the state of what came, None when nothing did."""
         try:
             with self._breaker.guard(read=True):
-                sample = await self._fetch()
+                sample = dated(await self._fetch(), time.time_ns())
         except (TransientError, TimeoutError, OSError, CorruptData) as error:
             self._count("failed")
             if not self._failing:

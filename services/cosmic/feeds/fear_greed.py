@@ -24,7 +24,7 @@ def parse(answer: Any, source: str) -> Sample:
     try:
         row = answer["data"][0]
         return Sample(float(row["value"]), int(row["timestamp"]) * SECOND_NS, source)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise CorruptData(f"{source} answers in another shape ({error!r}); check the feed's address") from error
 
 

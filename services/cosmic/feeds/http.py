@@ -50,5 +50,5 @@ async def get_json(url: str, *, timeout_s: float) -> Any:
         raise TransientError(f"{host_of(url)} did not answer ({type(error).__name__}: {error})") from error
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter where brackets nest without end
         raise CorruptData(f"{host_of(url)} answered with no JSON ({error}); check the address") from error

@@ -25,7 +25,7 @@ def parse(answer: Any, source: str, now_ns: int) -> Sample:
     """
     try:
         ended = [(at_ns, kp) for at_ns, kp in _rows(answer) if at_ns + SPAN_NS <= now_ns]
-    except (KeyError, IndexError, TypeError, ValueError, ConfigError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, ConfigError) as error:
         raise CorruptData(f"{source} answers in another shape ({error!r}); check the feed's address") from error
     if not ended:
         raise CorruptData(f"{source} knows no span of three hours that has ended; check the feed's address")

@@ -90,7 +90,9 @@ class Market:
         if isfinite(middle) and middle > 0.0 and quote.ask >= quote.bid:
             mine.spreads.append((quote.ask - quote.bid) / middle)
             if quote.bid_size is not None and quote.ask_size is not None:
-                mine.depths.append((quote.bid_size + quote.ask_size) * middle)
+                depth = (quote.bid_size + quote.ask_size) * middle
+                if isfinite(depth):  # a value without an order would spoil the ranks for a day
+                    mine.depths.append(depth)
         if quote.funding is not None and isfinite(quote.funding):
             self._rates[quote.symbol] = quote.funding
         if quote.change_24h is not None and isfinite(quote.change_24h):

@@ -26,7 +26,7 @@ def parse(answer: Any, source: str) -> Sample:
     """
     try:
         return Sample(float(answer["hz"]), from_iso(str(answer["time"])), source)
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
         raise CorruptData(f"{source} answers in another shape ({error!r}): give hz and time") from error
 
 

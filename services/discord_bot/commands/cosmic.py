@@ -30,7 +30,7 @@ async def cosmic_now(ask: Ask) -> Card:
         rows.append([safe_code(name), f"{seen.value.value:+.2f}", weight, age(seen.value.age_s(ask.desk.now_ns))])
         fields.append((safe(name), f"{safe(seen.value.label)} · {seen.value.state} · {safe(seen.value.source)}"))
     oldest = max(seen.age_s(ask.desk.now_ns) for seen in view.readings.values())
-    text = "No proven effect: readings may only shrink risk, and only where a person has switched them on."
+    text = "No proven effect. Readings act only where a person has switched them on, and in live mode only shrink risk."
     return Card(
         "Cosmic",
         Tone.COSMIC,

@@ -20,6 +20,7 @@ from services.gateway.venue import (
     Trade,
     VenueOrder,
     VenuePosition,
+    optional,
 )
 
 Row = Mapping[str, Any]
@@ -162,15 +163,11 @@ def tick(row: Row, symbol: str, ts_ms: int) -> Tick:
         last=last,
         mark=float(row.get("markPrice") or last),
         venue_ns=int(row.get("ts") or ts_ms) * MS,
-        bid_size=_optional(row.get("bidSz")),
-        ask_size=_optional(row.get("askSz")),
-        funding=_optional(row.get("fundingRate")),
-        change_24h=_optional(row.get("change24h")),
+        bid_size=optional(row.get("bidSz")),
+        ask_size=optional(row.get("askSz")),
+        funding=optional(row.get("fundingRate")),
+        change_24h=optional(row.get("change24h")),
     )
-
-
-def _optional(value: Any) -> float | None:
-    return float(value) if value not in (None, "") else None
 
 
 def _side(row: Row) -> Side:

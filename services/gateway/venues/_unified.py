@@ -20,6 +20,7 @@ from services.gateway.venue import (
     Trade,
     VenueOrder,
     VenuePosition,
+    optional,
 )
 
 Row = Mapping[str, Any]
@@ -168,19 +169,16 @@ def tick(row: Row, symbol: str, *, venue_ns: int) -> Tick | None:
         last=price,
         mark=float(row.get("markPrice") or price),
         venue_ns=int(row.get("timestamp") or 0) * MS or venue_ns,
-        bid_size=_optional(row.get("bidVolume")),
-        ask_size=_optional(row.get("askVolume")),
-        funding=_optional(row.get("fundingRate")),
+        bid_size=optional(row.get("bidVolume")),
+        ask_size=optional(row.get("askVolume")),
+        funding=optional(row.get("fundingRate")),
         change_24h=_percent(row.get("percentage")),
     )
 
 
-def _optional(value: Any) -> float | None:
-    return float(value) if value not in (None, "") else None
-
-
 def _percent(value: Any) -> float | None:
-    return None if value in (None, "") else float(value) / 100.0
+    found = optional(value)
+    return None if found is None else found / 100.0
 
 
 def _side(row: Row) -> Side:

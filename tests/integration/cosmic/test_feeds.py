@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -97,7 +98,14 @@ async def test_schumann_is_read_from_an_address_of_ones_own(server: tuple[Server
     assert (sample.raw, sample.as_of_ns) == (7.91, NOW_NS)
 
 
-@pytest.mark.parametrize("body", [{}, [], {"data": []}, {"data": [{"value": "high", "timestamp": "1"}]}, 7, None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, [], {"data": []}, {"data": [{"value": "high", "timestamp": "1"}]}, 7, None,
+        '{"data": [{"value": "40", "timestamp": 1e999}]}', '{"hz": 1' + "0" * 400 + ', "time": "2025-06-11"}',
+        '[{"time_tag": "2025-06-11", "Kp": 1' + "0" * 400 + "}]", "[" * 200_000,
+    ],
+)  # fmt: skip
 async def test_answer_in_another_shape_is_corrupt(server: tuple[Server, str], body: object):
     made, url = server
     made.body = body
@@ -157,6 +165,29 @@ async def test_coordinator_keeps_the_last_good_value_and_its_age_over_a_restart(
     assert old is not None
     assert (fresh.raw, fresh.state) == (25.0, FeedState.LIVE)
     assert (old.raw, old.state, old.confidence) == (25.0, FeedState.STALE, 0.0)
+
+
+@pytest.mark.parametrize("hours", [2, 24 * 365 * 1_000])
+async def test_coordinator_a_value_of_the_future_does_not_hide_those_that_follow(
+    server: tuple[Server, str], hours: int
+):
+    """One wrong stamp, seconds taken for milliseconds, would silence the feed for ever: also after a restart."""
+    made, url = server
+    bus = MemoryBus(source="cosmic")
+    await bus.start()
+    now_ns = time.time_ns()
+    feed = _coordinator(bus, url)
+    made.body = greed(25, now_ns + hours * HOUR_NS)
+
+    assert await feed.poll() is None
+    assert await bus.get(bus.topics.state("feed", "fear_greed")) is None
+    made.body = greed(30, now_ns)
+    assert await feed.poll() is FeedState.LIVE
+    heard = feed.track.at(now_ns)
+    await bus.close()
+
+    assert heard is not None
+    assert (heard.raw, heard.state) == (30.0, FeedState.LIVE)
 
 
 async def test_coordinator_spares_a_source_that_keeps_failing_and_counts(server: tuple[Server, str]):

@@ -136,7 +136,15 @@ async def test_cosmic_requests_over_the_bus_are_answered():
 
 @pytest.mark.parametrize(
     ("method", "params"),
-    [("at", {"at": "soon"}), ("at", {"at": "1812-01-01"}), ("future", {}), ("at", {"at": "9" * 25})],
+    [
+        ("at", {"at": "soon"}),
+        ("at", {"at": "1812-01-01"}),
+        ("future", {}),
+        ("at", {"at": "9" * 25}),
+        ("aspects", {"square": "wide"}),
+        ("aspects", {"square": "nan"}),
+        ("aspects", {"trine": -1}),
+    ],
 )
 async def test_cosmic_wrong_question_is_denied_with_words(method: str, params: dict[str, str]):
     bus = MemoryBus(source="test")
@@ -165,7 +173,7 @@ async def test_cosmic_service_has_every_name_of_the_seeds():
     assert service.fib_sequence[:5] == [1, 1, 2, 3, 5]
     assert service.schumann_resonance == 7.83
     assert service.schumann_source == ("daily curve of 2015-03-01", "model")
-    assert service.harmonic_patterns["gartley"]["ad"] == (0.786, 0.786)
+    assert service.harmonic_patterns["gartley"]["ad"].low == 0.786
     assert dict(levels.prices)[0.618] == pytest.approx(43_820)
     assert dict(down.prices)[0.618] == pytest.approx(46_180)
     assert service.calculate_harmony([1, 2, 3, 5, 8]) == pytest.approx(0.912445, abs=5e-7)

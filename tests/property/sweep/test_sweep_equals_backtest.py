@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from functools import cache
@@ -112,6 +113,27 @@ def test_sweep_stretch_equals_a_backtest_that_was_warmed_up_before_it(name: str,
     for outcome in sparse:
         other = by_number[outcome.number]
         assert {key for key in FIGURES if not _equal(other[key], outcome.metrics[key])} == set()
+
+
+@pytest.mark.parametrize("low", [200, 3_000])
+def test_sweep_stretch_with_a_trader_knows_the_regime_of_the_bars_before_it(
+    low: int, market: Market, tmp_path: Path
+) -> None:
+    """Traits that follow the market follow it from a stretch's first bar on, whichever way it is walked."""
+    leverage = {"low": 1.0, "high": 10.0, "trending": 9.0, "ranging": 4.0, "volatile": 7.0}
+    profile = tmp_path / "follower.yaml"
+    profile.write_text(json.dumps({"base_leverage": 1.0, "most_leverage": 10.0, "adapts": {"base_leverage": leverage}}))
+    job = _job("ema_cross", replace(RULES, max_leverage=10), profile=str(profile))
+    task = Task(0, {"fast": 3, "slow": 9, "stop_pct": 0.002}, (Stretch(0, low, low + 300),))
+
+    sparse, whole, fixed = (
+        Evaluator(one, market).evaluate([task])[0].metrics
+        for one in (job, replace(job, whole=True), replace(job, profile="off"))
+    )
+
+    assert sparse["trades"] > 0
+    assert not _equal(sparse["final_equity"], fixed["final_equity"])
+    assert {key for key in FIGURES if not _equal(whole[key], sparse[key])} == set()
 
 
 def test_sweep_with_influences_equals_the_backtest(market: Market) -> None:

@@ -130,6 +130,13 @@ def test_wrong_question_is_a_usage_error_that_says_what_to_write(args: tuple[str
     assert caught.value.exit_code == 2
 
 
+def test_words_for_people_in_a_pipe_are_never_cut_off():
+    shown = RUNNER.invoke(app, ["at", STATION], catch_exceptions=False).stdout
+
+    assert "…" not in shown
+    assert all(f" {name} " in shown for name in (*plugins.factors.discover(), *Body, "last_quarter"))
+
+
 @pytest.mark.parametrize(
     "args",
     [("at", STATION), ("stations", "mercury", "--from", "2025-01-01"), ("phases", "--from", "2025-01-01"),

@@ -1,18 +1,18 @@
 """Golden ratio, resonance, cycles and harmonic patterns: goldens, planted findings, and chance called chance."""
 
 from math import exp, log
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omega.analytics.ratios import rules
 from omega.cosmic.cycles import dominant_cycles, resonance_at
 from omega.cosmic.golden import fibonacci_numbers, golden, golden_legs, harmony_of
 from omega.cosmic.harmonics import Pivot, find_patterns, harmonic_windows
 from omega.engine.fibonacci import PHI
-from omega.errors import ConfigError, CorruptData
+from omega.errors import CorruptData
 
 DRAWS = 199
 
@@ -27,6 +27,12 @@ def test_golden_and_harmony_have_their_goldens():
     assert golden(100, 100) == pytest.approx(0.618034, abs=5e-7)
     assert harmony_of([1, 2, 3, 5, 8]) == pytest.approx(0.912445, abs=5e-7)
     assert (harmony_of([]), harmony_of([3]), harmony_of([1, 0, 2]), harmony_of([1, -2])) == (0.5, 0.5, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("values", [[1.0, float("nan")], [float("inf"), float("inf")]])
+def test_harmony_of_what_is_no_number_is_refused(values: list[float]):
+    with pytest.raises(CorruptData, match="finite"):
+        harmony_of(values)
 
 
 @pytest.mark.req("2.50")
@@ -119,6 +125,13 @@ def test_cycles_of_a_flat_price_are_nothing():
     assert not dominant_cycles([5.0] * 64, draws=DRAWS).significant
 
 
+@pytest.mark.parametrize("length", [32, 33, 34, 35])
+def test_resonance_at_the_shortest_period_has_a_frequency_for_every_length(length: int):
+    found = resonance_at(walk(1, length).tolist(), [2.0], draws=19)
+
+    assert 0.0 <= found.powers[0][1] <= 1.0
+
+
 def test_resonance_at_a_period_that_does_not_fit_is_refused():
     with pytest.raises(CorruptData, match="periods"):
         resonance_at(walk(1).tolist(), [1.0])
@@ -140,7 +153,7 @@ def ideal(name: str) -> tuple[float, float, float]:
     """Leg ratios inside every window of a pattern."""
     windows = harmonic_windows()[name]
     rng = np.random.default_rng(0)
-    spans = {key: windows.get(key, (0.3, 2.0)) for key in ("ab", "bc", "cd")}
+    spans = {key: (windows[key].low, windows[key].high) if key in windows else (0.3, 2.0) for key in ("ab", "bc", "cd")}
     for _ in range(400_000):
         ab, bc, cd = (rng.uniform(*spans[key]) for key in ("ab", "bc", "cd"))
         found = find_patterns(build(ab, bc, cd, up=True), {name: windows})
@@ -161,8 +174,8 @@ def test_pattern_built_from_its_ratios_is_found_and_just_outside_is_not(name: st
     assert match.bullish is up
     assert set(match.ratios) == set(windows[name])
     assert match.score == pytest.approx(
-        sum(abs(log(match.ratios[key] / min(max(match.ratios[key], low), high)))
-            for key, (low, high) in windows[name].items())
+        sum(abs(log(match.ratios[key] / min(max(match.ratios[key], window.low), window.high)))
+            for key, window in windows[name].items())
     )  # fmt: skip
     ab, bc, cd = ratios
     assert find_patterns(build(ab, bc, cd * 3.0, up=up), windows) == ()
@@ -170,12 +183,9 @@ def test_pattern_built_from_its_ratios_is_found_and_just_outside_is_not(name: st
 
 
 @pytest.mark.req("2.48")
-def test_harmonic_windows_that_are_unsound_are_refused(tmp_path: Path):
-    for text in ("gartley: {ab: -1}", "gartley: {zz: 0.5}", "gartley: {ab: [2, 1]}", "gartley: 5", "- a"):
-        path = tmp_path / f"{abs(hash(text))}.yaml"
-        path.write_text(text, encoding="utf-8")
-        with pytest.raises(ConfigError):
-            harmonic_windows(path)
+def test_harmonic_windows_are_those_of_every_pattern_with_five_points():
+    assert set(harmonic_windows()) == set(rules()) - {"abcd", "three_drives"}
+    assert all(len(rules()[name]) == 1 for name in harmonic_windows())
 
 
 def test_pivots_that_do_not_alternate_are_refused():

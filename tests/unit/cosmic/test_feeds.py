@@ -13,7 +13,9 @@ from omega.cosmic.schumann import band_of, model_amplitude, model_hz, resonance,
 from omega.cosmic.sentiment import blended, of_change, of_funding
 from omega.cosmic.sentiment import state_of as mood_of
 from omega.domain import MINUTE_NS, SECOND_NS, FeedState, from_iso
+from omega.engine.conditions import quantity_of
 from omega.errors import CorruptData
+from services.cosmic.factors.global_sentiment import global_sentiment
 from services.cosmic.feeds.schumann import RULE as SCHUMANN
 from services.cosmic.feeds.schumann import played
 
@@ -85,7 +87,7 @@ def test_track_saved_and_restored_goes_on_counting():
     track, _ = fed(41.0, 41.0, 41.0)
     again = Track(RULE)
 
-    again.restore(track.saved())
+    again.restore(track.saved(), START + HOUR)
 
     assert again.newest == track.newest
     assert again.take(Sample(41.0, START + HOUR, "test")) is FeedState.FROZEN
@@ -94,7 +96,20 @@ def test_track_saved_and_restored_goes_on_counting():
 @pytest.mark.parametrize("text", ["", "{}", "[]", "no json", '{"raw": "x"}', "null"])
 def test_track_restored_from_rubbish_says_so(text: str):
     with pytest.raises(CorruptData, match="unsound"):
-        Track(RULE).restore(text)
+        Track(RULE).restore(text, START)
+
+
+@pytest.mark.parametrize(("raw", "as_of_ns"), [("NaN", START), ("101.0", START), ("40.0", START + HOUR), ("40.0", -1)])
+def test_track_does_not_believe_a_saved_value_that_no_feed_could_say(raw: str, as_of_ns: int):
+    track = Track(RULE)
+    rest = '"source": "x", "confidence": 1, "modelled": false, "unchanged": 0}'
+    saved = f'{{"raw": {raw}, "as_of_ns": {as_of_ns}, {rest}'
+
+    with pytest.raises(CorruptData):
+        track.restore(saved, START)
+
+    assert track.newest is None
+    assert track.at(START) is None
 
 
 @pytest.mark.req("0.49")
@@ -204,6 +219,30 @@ def test_sentiment_blends_what_is_live_and_leaves_out_the_rest():
     assert none_live is not None
     assert none_live.state is FeedState.FROZEN
     assert blended({"fear_greed": None, "funding": None, "change": None}) is None
+
+
+@pytest.mark.req("0.49")
+def test_sentiment_may_be_used_until_the_first_of_its_parts_may_not():
+    """Who hears nothing more goes by the reading alone: minutes of funding must not count for the day of an index."""
+    index, funding = Track(Rule(0.0, 100.0, stale_s=90_000.0)), Track(Rule(0.0, 100.0, stale_s=900.0))
+    index.take(Sample(20.0, START, "index"))
+    funding.take(Sample(60.0, START + HOUR, "funding"))
+    at_ns = START + HOUR + MINUTE_NS
+
+    both, alone, slow = (
+        global_sentiment(at_ns, blended(parts))
+        for parts in (
+            {"fear_greed": index.at(at_ns), "funding": funding.at(at_ns), "change": None},
+            {"fear_greed": None, "funding": funding.at(at_ns), "change": None},
+            {"fear_greed": index.at(at_ns), "funding": None, "change": None},
+        )
+    )
+
+    assert (both.as_of_ns, both.ttl_s) == (START, 3_600 + 900)
+    assert (alone.as_of_ns, alone.ttl_s) == (START + HOUR, 900)
+    assert (slow.as_of_ns, slow.ttl_s) == (START, 86_400)
+    bounds = [quantity_of("global_sentiment", both, START + age_s * SECOND_NS) for age_s in (4_500, 4_501)]
+    assert bounds == [pytest.approx(100 / 3), None]
 
 
 def test_ranks_forget_what_leaves_the_window():

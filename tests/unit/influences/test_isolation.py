@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from omega.engine.conditions import BY_TIME, LABELS, MOON, influence_of, quantit
 from omega.engine.cosmic import INFLUENCES, Application, apply_cosmic_factors, calculate_cosmic_influence
 from omega.engine.decision import Interceptor, Settings, identity, run_stages
 from omega.engine.stages import CosmicStage
+from omega.errors import ConfigError
 from omega.plugins import strategies
 from omega.storage.lake.read import read_market
 
@@ -368,6 +369,24 @@ def test_memory_of_a_thousand_decisions_without_and_with_factors(weight: float):
     left(10)
 
     assert left(1_000) - left(10) < 4_096
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("factor", READ)
+def test_reading_that_is_no_number_is_no_condition(factor: str, unknown: float):
+    """What compares with nothing would end in the last band of every table."""
+    broken = replace(reading(factor, 0.0), value=unknown, raw=unknown)
+
+    assert quantity_of(factor, broken, NOON) is None
+    assert decided(stage({factor: 1.0}), [broken]) is DRAFT
+
+
+@pytest.mark.req("1.16")
+@pytest.mark.parametrize("key", INFLUENCES[:3])
+@pytest.mark.parametrize("decision", [DRAFT, {"position_size": 1.0, "entry_threshold": 0.5, "exit_impulse": 1.0}])
+def test_influence_that_is_no_number_is_refused_and_passes_no_clamp(key: str, decision: Any):
+    with pytest.raises(ConfigError, match=key):
+        apply_cosmic_factors(decision, {key: float("nan")}, {})
 
 
 @pytest.mark.parametrize("factor", READ)

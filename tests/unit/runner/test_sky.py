@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from omega.backtest.influences import load_influences
-from omega.domain import Decision, FeedState, Reading
+from omega.domain import NO_SOURCE, Decision, FeedState, Reading
 from omega.engine.cosmic import sway
 from omega.engine.decision import Context, Interceptor
 from omega.engine.portfolio import Book
@@ -77,6 +77,44 @@ def test_hours_without_an_answer_the_newest_one_before_serves() -> None:
     hours.take(moon(NOON, 3.0))
 
     assert [one.raw for one in hours.at(NOON + HOUR_NS)] == [3.0]
+
+
+def kp(as_of_ns: int, state: FeedState = FeedState.LIVE, source: str = "feed kp", ttl_s: int = 32_400) -> Reading:
+    return Reading("geomagnetic_activity", 0.0, 5.0, "Kp", "storm", source, as_of_ns, ttl_s, 1.0, state)
+
+
+def test_hours_a_service_that_had_heard_nothing_hides_no_feed_that_it_has_heard_since() -> None:
+    """Kp is stamped with the begin of its three hours: what it says comes with an instant before the silence."""
+    hours, silence = Hours(), kp(NOON, FeedState.STALE, NO_SOURCE)
+    hours.take(silence)
+    silent = hours.at(NOON)
+
+    hours.take(kp(NOON - 4 * HOUR_NS))
+
+    assert silent == (silence,)
+    assert hours.at(NOON) == hours.at(NOON + HOUR_NS) == (kp(NOON - 4 * HOUR_NS),)
+    hours.take(replace(silence, as_of_ns=NOON + 2 * HOUR_NS))
+    assert [one.source for one in hours.at(NOON + 2 * HOUR_NS)] == [NO_SOURCE]
+
+
+def test_hours_a_doubt_about_a_newer_value_is_not_overruled_by_an_older_one() -> None:
+    hours = Hours()
+    for reading in (kp(NOON, FeedState.IMPLAUSIBLE), kp(NOON - 4 * HOUR_NS)):
+        hours.take(reading)
+
+    assert [one.state for one in hours.at(NOON + HOUR_NS)] == [FeedState.IMPLAUSIBLE]
+
+
+def test_hours_one_that_is_over_hides_no_older_one_that_still_holds() -> None:
+    """A mood made of funding alone ends after minutes; joined by the index of the day it is stamped with midnight."""
+    hours, brief, day = Hours(), kp(NOON, ttl_s=900), kp(NOON - 11 * HOUR_NS, ttl_s=86_400)
+    hours.take(brief)
+    hours.take(day)
+
+    assert hours.at(NOON) == (brief,)
+    hours.take(day)  # published again every minute
+    assert hours.at(NOON + HOUR_NS) == (day,)
+    assert hours.at(NOON + 12 * HOUR_NS) == (day,)
 
 
 def test_hours_forgets_what_no_later_hour_can_ask_for() -> None:
