@@ -6,17 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from omega.domain import NO_SOURCE
+
 
 def show(found: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one instant: readings, longitudes, the moon and Mercury."""
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    shown = ("value", "label", "state", "age_s", "source")
-    rows = [
-        {"factor": name} | {key: one[key] for key in shown} | {"raw": f"{one['raw']:.4g} {one['unit']}"}
-        for name, one in sorted(found["factors"].items())
-    ]
+    rows = [_told(name, one) for name, one in sorted(found["factors"].items())]
     table(f"cosmic factors at {found['time']} ({found['evidence']})", rows)
     table("ecliptic longitude of date, degrees", _upright("body", "degrees", found["longitudes"]))
     moon, mercury = found["moon"], found["mercury"]
@@ -26,6 +24,18 @@ def show(found: Mapping[str, Any], *, as_json: bool) -> None:
     )
     way = "retrograde" if mercury["retrograde"] else "direct"
     print(f"mercury: {way}, {mercury['degrees_a_day']:+.3f} degrees a day, turns at {mercury.get('turns_at', '?')}")
+
+
+def _told(name: str, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a reading in four columns, which fit a window of eighty."""
+    row = {"factor": name, "value": reading["value"], "reading": reading["label"], "from": "no feed"}
+    if reading["source"] == NO_SOURCE:
+        return row
+    age = f", {reading['age_s'] / 60:.0f} min old" if reading["age_s"] else ""
+    return row | {
+        "reading": f"{reading['label']}: {reading['raw']:.4g} {reading['unit']}",
+        "from": f"{reading['state']}, {reading['source']}{age}",
+    }
 
 
 def show_explained(found: Mapping[str, Any]) -> None:
