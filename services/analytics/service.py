@@ -91,7 +91,10 @@ class AnalyticsService(BaseService):
     async def on_stop(self) -> None:
         """End the worker, and with it what is being made: nobody will read it."""
         await self._worker.close()
-        await asyncio.gather(*self._making.values(), return_exceptions=True)
+        making = list(self._making.values())
+        for task in making:
+            task.cancel()  # it may still be asking services that are gone
+        await asyncio.gather(*making, return_exceptions=True)
 
     def update_metrics(self) -> None:
         """Bring the worker's state and the ages of the timers' results up to date beside the base's gauges."""

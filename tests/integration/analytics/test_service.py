@@ -205,6 +205,20 @@ async def test_service_refuses_more_questions_than_it_can_hold(bus: MemoryBus, m
         assert (await first)["analyses"]
 
 
+async def test_service_that_stops_does_not_wait_for_what_nobody_will_read(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it asks may be a service that is gone."""
+    async with living(bus) as service:
+        monkeypatch.setattr(service._gatherer, "job", lambda *_: asyncio.Event().wait())
+        asking = asyncio.create_task(service.answer("analyze", {"analysis": "fib", "symbol": SYMBOL}))
+        await eventually(lambda: bool(service._making))
+        await service.on_stop()
+        await asyncio.gather(asking, return_exceptions=True)
+
+        assert service._making == {}
+
+
 async def test_service_loop_answers_while_the_worker_works(bus: MemoryBus) -> None:
     """A listing is answered before an analysis that was asked for earlier: the arithmetic is in another process."""
     async with living(bus):
