@@ -77,7 +77,8 @@ class Flattener:
         with journal.transaction():
             for bot in bots:
                 journal.put(_PREFIX + bot, text)
-                self._wishes[bot], self._due_s[bot] = wish, due_s
+                # Whoever asks again does not give the runner its time again.
+                self._wishes[bot], self._due_s[bot] = wish, min(due_s, self._due_s.get(bot, due_s))
                 self._again_s.pop(bot, None)
                 self._tries.pop(bot, None)
         self._wake.set()

@@ -108,6 +108,16 @@ async def test_resume_gives_an_unfinished_flatten_up(farm: Any) -> None:
     assert farm.size("alpha") == Decimal("0.01")
 
 
+async def test_flatten_that_is_asked_for_again_is_not_put_off(farm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await farm.enter()
+    monkeypatch.setattr("services.gateway.commands.RUNNER_S", 60.0)
+    await farm.gateway.commands.apply(FLATTEN)
+    due_s = farm.gateway.flattener._due_s["alpha"]
+    await farm.gateway.commands.apply(Command("flatten-2", Verb.FLATTEN, "alpha", "ann", "hurry"))
+
+    assert farm.gateway.flattener._due_s["alpha"] == due_s
+
+
 async def test_resume_in_the_middle_of_a_flatten_leaves_the_rest_alone(
     farm: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
