@@ -39,6 +39,8 @@ _THEMES: Final = ("dark", "light")
 _NUMBERS: Final = 12
 """Figures that people are shown of one analysis; JSON holds them all."""
 _FINDINGS: Final = 12
+_KNOWN: Final = "close of bar"
+"""The column that names, by its open time in UTC, the bar at whose close a finding could be known."""
 
 
 def _analyses(incomplete: str) -> list[str]:
@@ -195,6 +197,7 @@ def _context(asked: _Asked, what: str) -> Context:
 def _bars(asked: _Asked, symbol: str) -> tuple[Path, Any, int]:
     from omega.backtest.checks.farm_run import candles_of, venue_name
     from omega.storage.lake.read import read_market
+    from omega.storage.lake.stamps import LATEST_NS, instant_ns
 
     source = _source(asked, symbol)
     one_file = source.is_file()
@@ -206,8 +209,12 @@ def _bars(asked: _Asked, symbol: str) -> tuple[Path, Any, int]:
         asked.since or None,
         asked.until or None,
     )
-    bars = found.bars
-    return source, bars.since(max(bars.n - asked.bars, 0)) if asked.bars else bars, found.timeframe_ns
+    # A range is of open times: its last bar may close after the instant that is asked about.
+    last_ns = instant_ns(asked.until, LATEST_NS) - found.timeframe_ns
+    closed = found.bars.prefix(int(found.bars.ts.searchsorted(last_ns, side="right")))
+    if not closed.n:
+        raise ConfigError(f"no bar of {symbol} had closed at {asked.until}: give a later --to, or a lower --timeframe")
+    return source, closed.since(max(closed.n - asked.bars, 0)) if asked.bars else closed, found.timeframe_ns
 
 
 def _source(asked: _Asked, symbol: str) -> Path:
@@ -285,8 +292,8 @@ def _print_findings(console: Any, findings: Sequence[Mapping[str, Any]]) -> None
     if not findings:
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("known at (UTC)", "what", "side", "", "on recorded data"):
-        table.add_column(name, no_wrap=name == "known at (UTC)", overflow="fold")
+    for name in (_KNOWN, "what", "side", "", "on recorded data"):
+        table.add_column(name, no_wrap=name == _KNOWN, overflow="fold")
     for row in findings[:_FINDINGS]:
         table.add_row(row["at"][:16], row["name"], row["direction"], escape(row["text"]), _evidence(row["evidence"]))
     console.print(table)

@@ -60,8 +60,8 @@ class Worker:
             OmegaError: what the job raised, by class.
         """
         async with self._turn:
-            process = await self._started()
-            if self._closed:
+            process = None if self._closed else await self._started()
+            if process is None or self._closed:
                 await self._end("closed")
                 raise TransientError("the worker is closing; ask again when the service is back")
             try:

@@ -166,8 +166,8 @@ class Gatherer:
                 break
         bots = sorted({*(row["bot"] for row in rows), *self._config().bots})
         records = [one for bot in bots if (one := await self._record(bot, rows)) is not None]
-        now_ns = time.time_ns()
-        seen = Input("round trips and equity", "the ledger's database", now_ns, 0.0)
+        newest = f"the newest {len(rows):,} " if cursor else ""
+        seen = Input(f"{newest}round trips and equity", "the ledger's database", time.time_ns(), 0.0)
         return {"records": tuple(records), "inputs": (*job.inputs, seen)}
 
     async def _record(self, bot: str, rows: list[dict[str, Any]]) -> Record | None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from omega.analytics.analysis import Input
 from omega.analytics.context import Books, Context, Record
@@ -17,6 +17,8 @@ from omega.domain import Bar, iso, timeframe_ns
 
 if TYPE_CHECKING:
     from omega.engine.bars import Bars
+
+_COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,19 @@ def do(job: Job) -> Done:
 
 
 def _bars(job: Job, recorded: Recorded) -> tuple[Bars | None, Input | None]:
-    """Return a symbol's bars: those of the bus, made longer where needed; recorded ones where these are more."""
+    """Return a symbol's bars: those of the bus, made longer where needed, behind recorded ones that lead up to them.
+
+    A longer record that ends earlier is none of now: it stands alone only where the bus has nothing.
+    """
     live = _lengthened(recorded, job.timeframe)
     stored = _stored(job, recorded.symbol) if job.data and (live is None or live.n < job.most) else None
-    if stored is not None and (live is None or stored.n > live.n):
-        return _last(stored, job.most), _input(job, stored, f"recorded bars in {job.data}")
-    return (None, None) if live is None else (_last(live, job.most), _input(job, live, "the gateway's bars"))
+    source = f"recorded bars in {job.data}"
+    if live is None:
+        return (None, None) if stored is None else (_last(stored, job.most), _input(job, stored, source))
+    older = None if stored is None else _rows(stored, stored.ts < live.ts[0])
+    if older is None or not older.n or int(older.ts[-1]) + timeframe_ns(job.timeframe) != int(live.ts[0]):
+        return _last(live, job.most), _input(job, live, "the gateway's bars")
+    return _last(_joined(older, live), job.most), _input(job, live, f"{source}, then the gateway's bars")
 
 
 def _lengthened(recorded: Recorded, timeframe: str) -> Bars | None:
@@ -155,4 +164,12 @@ def _last(bars: Bars, most: int) -> Bars:
 def _rows(bars: Bars, picked: Any) -> Bars:
     from omega.engine.bars import Bars
 
-    return Bars.of(*(getattr(bars, name)[picked] for name in ("ts", "open", "high", "low", "close", "volume")))
+    return Bars.of(*(getattr(bars, name)[picked] for name in _COLUMNS))
+
+
+def _joined(older: Bars, newer: Bars) -> Bars:
+    import numpy as np
+
+    from omega.engine.bars import Bars
+
+    return Bars.of(*(np.concatenate([getattr(older, name), getattr(newer, name)]) for name in _COLUMNS))

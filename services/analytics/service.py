@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -23,7 +23,7 @@ from omega.bus.requests import asked
 from omega.config import Settings
 from omega.config.outer import AnalysisTimer
 from omega.domain import timeframe_ns
-from omega.errors import ConfigError, Denied, OmegaError
+from omega.errors import ConfigError, Denied, OmegaError, Stale, TransientError
 from omega.params import describe, parse_params
 from omega.runtime import BaseService
 from omega.runtime.worker import Worker
@@ -37,6 +37,8 @@ _WORDS: Final = frozenset({"analysis", "symbol", "timeframe", "chart"})
 """Parameters of a request that are no parameters of an analysis."""
 _THEMES: Final = ("", "dark", "light")
 _KEPT: Final = 200
+_AT_ONCE: Final = 32
+"""Questions that are gathered for or wait for the worker at the same time: each holds the bars that it reads."""
 _LOOK_S: Final = 5.0
 
 
@@ -65,6 +67,8 @@ class AnalyticsService(BaseService):
         self._made: OrderedDict[tuple[Question, int], Made] = OrderedDict()
         self._latest: dict[Question, Made] = {}
         self._making: dict[tuple[Question, int], asyncio.Task[Made]] = {}
+        self._askers: Counter[tuple[Question, int]] = Counter()
+        self._turn = asyncio.Lock()
 
     # ---- life
 
@@ -87,7 +91,10 @@ class AnalyticsService(BaseService):
     async def on_stop(self) -> None:
         """End the worker, and with it what is being made: nobody will read it."""
         await self._worker.close()
-        await asyncio.gather(*self._making.values(), return_exceptions=True)
+        making = list(self._making.values())
+        for task in making:
+            task.cancel()  # it may still be asking services that are gone
+        await asyncio.gather(*making, return_exceptions=True)
 
     def update_metrics(self) -> None:
         """Bring the worker's state and the ages of the timers' results up to date beside the base's gauges."""
@@ -169,31 +176,47 @@ class AnalyticsService(BaseService):
         return Question(name, symbol, timeframe, tuple(sorted(values.items())), theme)
 
     async def _known_or_made(self, question: Question) -> tuple[Made, bool]:
-        """Return the remembered answer of the same bars while it is young, or make it; askers of the same share it."""
+        """Return the remembered answer of the same bars while it is young, or make it; askers of the same share it.
+
+        Raises:
+            TransientError: too many other questions wait.
+            OmegaError: what went wrong while it was made.
+        """
         key = (question, await self._gatherer.newest_ns(question.symbol, question.timeframe))
         known = self._made.get(key)
         if known and time.monotonic() - known.at_s <= self.settings.analytics.cache_s:
             return known, False
         task = self._making.get(key)
-        if task is None:
+        if task is None or task.done():
+            if len(self._making) >= _AT_ONCE:
+                raise TransientError(f"{len(self._making)} other questions wait for analytics: ask again in a while")
             envelope = asked.get()
             task = asyncio.create_task(self._make(key, corr=envelope.corr if envelope else ""))
             self._making[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
-        # Whoever asks may give up; what is made is kept for the next one.
-        return await asyncio.shield(task), True
+        self._askers[key] += 1
+        try:  # whoever asks may give up; what is being made then is kept for the next one
+            return await asyncio.shield(task), True
+        finally:
+            self._askers[key] -= 1
+            if not self._askers[key]:
+                del self._askers[key]
 
     def _forget(self, key: tuple[Question, int], done: asyncio.Task[Made]) -> None:
-        self._making.pop(key, None)
+        if self._making.get(key) is done:
+            del self._making[key]
         if not done.cancelled() and (error := done.exception()):  # perhaps nobody waits any more
             self.logger.info("analysis.failed", analysis=key[0].name, symbol=key[0].symbol, error=str(error))
 
     async def _make(self, key: tuple[Question, int], *, corr: str) -> Made:
         question = key[0]
         job = await self._gatherer.job(question, needs(question.name))
-        began = time.perf_counter()
-        done: Done = await self._worker.run(job)
-        took = time.perf_counter() - began
+        async with self._turn:
+            if not self._askers[key]:
+                raise Stale("whoever asked has given up before its turn came; ask again")
+            began = time.perf_counter()
+            done: Done = await self._worker.run(job)
+            took = time.perf_counter() - began
         self.metrics.histogram("analytics_job_seconds").labels(question.name).observe(took)
         results = tuple(json.loads(text) for text in done.results)
         made = Made(results, done.png, corr, time.monotonic())

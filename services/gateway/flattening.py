@@ -77,7 +77,8 @@ class Flattener:
         with journal.transaction():
             for bot in bots:
                 journal.put(_PREFIX + bot, text)
-                self._wishes[bot], self._due_s[bot] = wish, due_s
+                # Whoever asks again does not give the runner its time again.
+                self._wishes[bot], self._due_s[bot] = wish, min(due_s, self._due_s.get(bot, due_s))
                 self._again_s.pop(bot, None)
                 self._tries.pop(bot, None)
         self._wake.set()
@@ -119,7 +120,7 @@ class Flattener:
         with self._account.activity.doing("flatten"):
             for bot in due:
                 await self._close(bot)
-            flat = [bot for bot in due if not self._open(bot)]
+            flat = [bot for bot in due if bot in self._wishes and not self._open(bot)]
             if flat:
                 await self._prove(flat)
 
@@ -141,9 +142,11 @@ class Flattener:
         held = {symbol: book.size for (name, symbol), book in account.books.items() if name == bot and book.size}
         todo = {symbol: size for symbol, size in held.items() if symbol not in closing}
         for symbol, size in todo.items():
+            if (wish := self._wishes.get(bot)) is None:
+                return  # a person has given it up while another order was on its way: what is left is the bot's
             _log.warning("flatten.closing", bot=bot, symbol=symbol, size=str(size))
-            await self.close_out(bot, symbol, size, f"flatten by {self._wishes[bot].actor}")
-        if todo:
+            await self.close_out(bot, symbol, size, f"flatten by {wish.actor}")
+        if todo and bot in self._wishes:
             tries = self._tries[bot] = self._tries.get(bot, 0) + 1
             self._again_s[bot] = now + min(_AGAIN_S * 2 ** (tries - 1), _AGAIN_MOST_S)
 
@@ -154,13 +157,17 @@ class Flattener:
             await self._recovery.reconcile()
         except OmegaError as error:
             _log.info("flatten.not_proven", bots=flat, why=str(error)[:200])
-            self._due_s.update(dict.fromkeys(flat, time.monotonic() + _AGAIN_S))
+            self._due_s.update({bot: time.monotonic() + _AGAIN_S for bot in flat if bot in self._wishes})
             return
         for bot in flat:
             traded = {symbol for (name, symbol), _ in account.books.items() if name == bot}
-            if self._open(bot) or traded & set(self._recovery.residuals):
+            if bot not in self._wishes:
+                continue  # given up meanwhile
+            if self._open(bot):
                 self._due_s[bot] = time.monotonic() + _LOOK_S
-            elif bot in self._wishes:
+            elif traded & set(self._recovery.residuals):  # a whole reading of the venue is not for four times a second
+                self._due_s[bot] = time.monotonic() + _AGAIN_S
+            else:
                 self._fulfil(bot)
 
     def _fulfil(self, bot: str) -> None:

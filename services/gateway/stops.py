@@ -61,6 +61,7 @@ class StopKeeper:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._busy = False
         self._why = ""
         self._plans: dict[str, PlanOrder] = {}
@@ -166,16 +167,19 @@ class StopKeeper:
     async def look(self, *, every: bool = False) -> None:
         """Read what stands, adopt, and do what is missing, until nothing is.
 
+        One look at a time: a reconciliation looks too, and would send again what another has sent and not heard of.
+
         Raises:
             TransientError: the venue did not answer; ask again.
         """
-        for _ in range(_PASSES):
-            self._wake.clear()
-            await self._read(every=every)
-            symbols = sorted(self._account.books.symbols() | {plan.symbol for plan in self._plans.values()})
-            done = [await self._mend(symbol) for symbol in symbols]
-            if not any(done) and not self._wake.is_set():
-                return
+        async with self._turn:
+            for _ in range(_PASSES):
+                self._wake.clear()
+                await self._read(every=every)
+                symbols = sorted(self._account.books.symbols() | {plan.symbol for plan in self._plans.values()})
+                done = [await self._mend(symbol) for symbol in symbols]
+                if not any(done) and not self._wake.is_set():
+                    return
 
     async def _read(self, *, every: bool) -> None:
         async with self._account.turns.read(Lane.STOP):

@@ -36,14 +36,15 @@ def performance(context: Context, p: Params) -> Analysis:
     curves = {one.bot: _curve(one) for one in records}
     trips = {one.bot: _trips(one) for one in records}
     capital = {one.bot: one.capital for one in records}
-    bars, length = markets(context), context.length_ns
+    bars = markets(context)
     each = [
-        of_one(name, curve, trips[name], capital=capital[name], timeframe_ns=length, bars=bars)
+        of_one(name, curve, trips[name], capital=capital[name], timeframe_ns=_apart_ns(curve), bars=bars)
         for name, curve in curves.items()
     ]
-    whole = (
-        book_performance(curves, trips, capital=capital, timeframe_ns=length, bars=bars) if len(each) > 1 else each[0]
-    )
+    whole = each[0]
+    if len(each) > 1:
+        apart = _apart_ns(*curves.values())
+        whole = book_performance(curves, trips, capital=capital, timeframe_ns=apart, bars=bars)
     return Analysis(
         analysis="performance",
         symbol=context.symbol,
@@ -67,7 +68,7 @@ def performance(context: Context, p: Params) -> Analysis:
 
 
 def _chosen(context: Context, bot: str) -> tuple[Record, ...]:
-    known = tuple(one for one in context.records or () if len(one.equity) > 1)
+    known = tuple(one for one in context.records or () if len(dict(one.equity)) > 1)
     found = tuple(one for one in known if bot in {"", one.bot})
     if not found:
         names = ", ".join(one.bot for one in known) or "none yet: let the farm trade some bars"
@@ -83,6 +84,16 @@ def _curve(record: Record) -> Curve:
     kept = dict(record.equity)
     ts = sorted(kept)
     return Curve(np.array(ts, dtype=np.int64), np.array([kept[at] - record.capital for at in ts], dtype=np.float64))
+
+
+def _apart_ns(*curves: Curve) -> int:
+    """Return how far apart the points of curves lie: what a year's figures are scaled by, whatever bars were asked for.
+
+    The ledger thins a long curve, and every bot has bars of its own.
+    """
+    import numpy as np
+
+    return int(np.median(np.diff(np.unique(np.concatenate([curve.ts for curve in curves])))))
 
 
 def _trips(record: Record) -> tuple[Trip, ...]:
@@ -128,7 +139,11 @@ def _caveats(made: Performance, records: tuple[Record, ...]) -> tuple[str, ...]:
     first = min(one.equity[0][0] for one in records)
     last = max(one.equity[-1][0] for one in records)
     days = (last - first) / 86_400e9
-    words = [f"{trades} trades in {days:.1f} days: figures a year are scaled up from that."]
+    apart_s = max(_apart_ns(_curve(one)) for one in records) / 1e9
+    words = [
+        f"{trades} trades in {days:.1f} days: figures a year are scaled up from that.",
+        f"Equity is read every {apart_s:,.0f} s: a drawdown that came and went in between is not seen.",
+    ]
     if trades < 30:  # noqa: PLR2004 - below that a win rate is mostly luck
         words.append("Fewer than 30 trades say little about what comes.")
     return tuple(words)

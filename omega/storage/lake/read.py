@@ -54,7 +54,8 @@ def read_market(
     """
     from_ns, to_ns = instant_ns(from_, EARLIEST_NS), instant_ns(to, LATEST_NS)
     if from_ns >= to_ns:
-        raise ConfigError(f"the range {from_} to {to} is empty: let it end after it begins")
+        ends = f"{from_ or 'from the beginning'} to {to or 'the end'}"
+        raise ConfigError(f"the range {ends} is empty: let it end after it begins, and after {iso(EARLIEST_NS)}")
     found = _find(source, symbol, length_of(timeframe) if timeframe else 0)
     bars = _bars(found, from_ns, to_ns)
     return Market(

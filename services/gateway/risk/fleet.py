@@ -47,11 +47,13 @@ class Fleet:
 
         A venue's limits are divided among its accounts alone, in the proportion of their parts.
         """
-        others = sum((self._shares[name] for name in self._names(entity)), ZERO)
+        others = [self._shares[name] for name in self._names(entity)]
         own = self._shares[self._own]
         if not others:
             return WHOLE
-        return own if entity.scope is Scope.FLEET else own / (own + others)
+        if entity.scope is Scope.FLEET or not own:
+            return own
+        return own / (own + sum(others, ZERO))
 
     @property
     def others(self) -> tuple[str, ...]:

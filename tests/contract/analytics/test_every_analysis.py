@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,16 @@ def test_every_analysis_knows_nothing_later_than_its_instant(name: str) -> None:
 
     assert one.as_of_ns == last
     assert all(found.at_ns <= last for found in one.findings)
+
+
+def test_performance_of_a_year_is_scaled_by_the_points_of_equity_and_not_by_the_bars_asked_for() -> None:
+    [days] = run("performance", replace(context(), market=None, timeframe="1d"))
+    minutes = made("performance")
+
+    for name in ("sharpe", "volatility", "days"):
+        [one], [other] = ([row.value for row in each.numbers if row.name == name] for each in (days, minutes))
+        assert one == other
+    assert any("read every 60 s" in words for words in days.caveats)
 
 
 @pytest.mark.parametrize("name", NAMES)

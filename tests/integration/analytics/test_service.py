@@ -181,6 +181,44 @@ async def test_service_asker_that_gives_up_gets_a_time_out_and_the_next_one_the_
     assert answer["analyses"]
 
 
+async def test_service_work_that_nobody_waits_for_any_more_is_not_begun(bus: MemoryBus) -> None:
+    async with living(bus) as service:
+        async with service._turn:
+            gone = asyncio.create_task(service.answer("analyze", {"analysis": "fib", "symbol": SYMBOL}))
+            await eventually(lambda: bool(service._askers))
+            gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+        await eventually(lambda: not service._making)
+
+        assert (service._worker.pid, dict(service._askers)) == (0, {})
+        assert (await ask(bus))["analyses"]
+
+
+async def test_service_refuses_more_questions_than_it_can_hold(bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.analytics.service._AT_ONCE", 1)
+    async with living(bus) as service:
+        async with service._turn:
+            first = asyncio.ensure_future(ask(bus))
+            await eventually(lambda: bool(service._making))
+            with pytest.raises(TransientError, match="ask again"):
+                await ask(bus, "levels")
+        assert (await first)["analyses"]
+
+
+async def test_service_that_stops_does_not_wait_for_what_nobody_will_read(
+    bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it asks may be a service that is gone."""
+    async with living(bus) as service:
+        monkeypatch.setattr(service._gatherer, "job", lambda *_: asyncio.Event().wait())
+        asking = asyncio.create_task(service.answer("analyze", {"analysis": "fib", "symbol": SYMBOL}))
+        await eventually(lambda: bool(service._making))
+        await service.on_stop()
+        await asyncio.gather(asking, return_exceptions=True)
+
+        assert service._making == {}
+
+
 async def test_service_loop_answers_while_the_worker_works(bus: MemoryBus) -> None:
     """A listing is answered before an analysis that was asked for earlier: the arithmetic is in another process."""
     async with living(bus):

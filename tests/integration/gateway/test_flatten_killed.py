@@ -108,6 +108,42 @@ async def test_resume_gives_an_unfinished_flatten_up(farm: Any) -> None:
     assert farm.size("alpha") == Decimal("0.01")
 
 
+async def test_flatten_that_is_asked_for_again_is_not_put_off(farm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await farm.enter()
+    monkeypatch.setattr("services.gateway.commands.RUNNER_S", 60.0)
+    await farm.gateway.commands.apply(FLATTEN)
+    due_s = farm.gateway.flattener._due_s["alpha"]
+    await farm.gateway.commands.apply(Command("flatten-2", Verb.FLATTEN, "alpha", "ann", "hurry"))
+
+    assert farm.gateway.flattener._due_s["alpha"] == due_s
+
+
+async def test_resume_in_the_middle_of_a_flatten_leaves_the_rest_alone(
+    farm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first bot's order is on its way when a person gives both up: the second keeps what it has."""
+    await farm.enter()
+    await farm.enter(bot="beta", size="0.02")
+    monkeypatch.setattr("services.gateway.commands.RUNNER_S", 60.0)
+    flattener, commands = farm.gateway.flattener, farm.gateway.commands
+    for bot in BOTS:
+        await commands.apply(Command(f"flatten-{bot}", Verb.FLATTEN, bot, "ann", "drill"))
+    flattener._due_s.clear()
+    close_out = flattener.close_out
+
+    async def given_up(bot: str, *rest: Any) -> None:
+        await commands.apply(Command("resume-1", Verb.RESUME, "farm", "ann", "a mistake"))
+        await close_out(bot, *rest)
+
+    flattener.close_out = given_up
+    await flattener.look()
+
+    assert flattener.wanted == []
+    assert {order.bot for order in farm.gateway.account.journal.in_state(OrderState.SENDING, OrderState.WORKING)} == {
+        "alpha"
+    }
+
+
 async def test_flatten_is_not_over_while_the_venue_cannot_be_read(farm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def silent() -> None:
         raise TransientError("the venue does not answer")

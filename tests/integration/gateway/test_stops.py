@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -118,6 +119,34 @@ async def test_doubled_stop_is_taken_away(bench: Any) -> None:
     await bench.until(lambda: len(bench.plans()) == 1, "one stop")
     await bench.settle()
 
+    assert stops(bench) == [(Decimal("0.01"), intent.stop)]
+
+
+async def test_reconciliation_beside_a_look_places_no_second_stop(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop of the first is on its way, and nothing at the venue tells of it, when the second comes to look."""
+    intent = await bench.enter()
+    [child] = bench.plans()
+    venue, sent = bench.gateway.account.venue, list[str]()
+    place, on_its_way, go = venue.place_plan, asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Any) -> Any:
+        sent.append(request.client_id)
+        on_its_way.set()
+        await go.wait()
+        return await place(request)
+
+    monkeypatch.setattr(venue, "place_plan", slow)
+    await bench.admin(
+        "POST", "/cancel", {"orderId": child.order_id, "symbol": "BTCUSDT", "productType": "USDT-FUTURES"}
+    )
+    await on_its_way.wait()
+    second = asyncio.create_task(bench.gateway.recovery.reconcile())
+    await asyncio.wait({second}, timeout=0.5)
+    go.set()
+    await second
+    await bench.settle()
+
+    assert len(sent) == 1
     assert stops(bench) == [(Decimal("0.01"), intent.stop)]
 
 

@@ -170,3 +170,14 @@ async def test_worker_rests_only_when_nobody_has_asked_for_a_while(
     await worker.rest(0.0)
 
     assert (worker.pid, ended) == (0, ["idle"])
+
+
+async def test_worker_that_is_closed_starts_no_child_for_what_still_waits(
+    made: Callable[..., tuple[Worker, list[str]]],
+) -> None:
+    worker, ended = made()
+    await worker.close()
+    with pytest.raises(TransientError, match="closing"):
+        await worker.run(("pid", 0))
+
+    assert ended == []

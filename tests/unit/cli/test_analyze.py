@@ -46,6 +46,22 @@ def test_analyze_reads_nothing_later_than_asked() -> None:
     assert whole["analyses"] == bounded["analyses"]
 
 
+@pytest.mark.parametrize("timeframe", ["1h", ""])
+def test_analyze_leaves_out_a_bar_that_has_not_closed(timeframe: str, tmp_path: Path) -> None:
+    """The bar is recorded whole: what it came to after the asked instant is none of the answer's business."""
+    source = BTC
+    if not timeframe:
+        source = str(tmp_path / "BTCUSDT-1h.csv")
+        rows = [f"{1_700_000_000 // 3600 * 3600 + k * 3600},{100 + k % 7},120,90,{101 + k % 5},5" for k in range(200)]
+        Path(source).write_text("\n".join(["ts,open,high,low,close,volume", *rows, ""]))
+    until = "2025-05-21T03:07:00Z" if timeframe else "2023-11-19T10:30:00Z"
+    options = ["--timeframe", timeframe] if timeframe else []
+    answer = json.loads(analyze("BTC-USDT.P", "levels", "--data", source, "--to", until, "--json", *options))
+
+    [one] = answer["analyses"]
+    assert one["as_of"] == ("2025-05-21T03:00:00.000Z" if timeframe else "2023-11-19T10:00:00.000Z")
+
+
 def test_analyze_longer_bars_and_peers_come_from_the_folder() -> None:
     options = ("--timeframe", "5m", "--bars", "300", "--peers", "ETH-USDT.P", "--json")
     answer = json.loads(analyze("BTC-USDT.P", "risk", "--data", str(CANDLES), *options))

@@ -295,6 +295,12 @@ def test_share_of_an_account_is_what_is_given_or_an_equal_part_of_the_rest(
         assert round(gate.fleet.share(Entity(Scope.VENUE, "bitget")), 4) == D(venue)
 
 
+def test_accounts_without_a_share_have_nothing_of_what_they_have_together() -> None:
+    gate = gate_of(accounts=ACCOUNTS, shares={"okx/second": "1"})
+
+    assert gate.fleet.share(Entity(Scope.VENUE, "bitget")) == 0
+
+
 def test_share_bounds_sums_and_leaves_ratios_whole() -> None:
     limits = {"fleet": {"gross_notional": 300, "leverage": 2}}
     gate = gate_of(Desk(equity=100), accounts=ACCOUNTS[:2], shares={"bitget/main": "0.4"}, limits=limits)
