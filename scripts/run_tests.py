@@ -17,8 +17,9 @@ def main() -> int:
     for old in ROOT.glob(".coverage*"):
         old.unlink()
     # A worker more than cores, for tests wait for processes; a file stays in one worker: its tests share its servers.
-    workers = str((os.cpu_count() or 1) + 1)
-    tests = [*python, "coverage", "run", "-m", "pytest", "-n", workers, "--dist", "loadfile", *sys.argv[1:]]
+    # Files in their order: ordered by their number of tests, the long ones with few would come last, one by one.
+    spread = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile", "--no-loadscope-reorder"]
+    tests = [*python, "coverage", "run", "-m", "pytest", *spread, *sys.argv[1:]]
     code = subprocess.run(tests, cwd=ROOT, check=False).returncode
     if code:
         return code
