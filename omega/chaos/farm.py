@@ -122,7 +122,8 @@ class LabFarm(Farm):
 
     async def _start(self) -> None:
         self.points.mkdir(parents=True, exist_ok=True)
-        names = ["simulator", "gateway", "ledger", "cosmic", *(f"runner-{bot}" for bot in self.options.bots)]
+        names = ["simulator", "gateway", "ledger", "cosmic", "analytics"]
+        names += [f"runner-{bot}" for bot in self.options.bots]
         for name in names:
             self.proxies[name] = RedisProxy(lambda: self.redis_url)
             await self.proxies[name].start()

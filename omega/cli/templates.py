@@ -89,6 +89,7 @@ persona(
         "report.status": "{{trading}} of {{bots}} bots trade; net {{pnl}}.",
         "report.positions": "{{positions}} positions, {{naked}} without a whole stop.",
         "report.cosmic": "{{factors}} factors; none is proven to matter.",
+        "report.analysis": "{{analysis}} of {{symbol}}: {{findings}} findings, what such were worth beside them.",
     }},
 )
 '''

@@ -45,6 +45,19 @@ SILENT = {
     "omega_ledger_checked_seconds",
     "omega_ledger_faults",
     "omega_ledger_imbalance",
+    # no bot of this farm has a trader's mind
+    "omega_bot_emotion",
+    "omega_bot_mind",
+    "omega_bot_mind_size",
+    # nothing is fetched from outside unless somebody switches a feed on
+    "omega_cosmic_feed_circuit",
+    "omega_cosmic_feed_age_seconds",
+    "omega_cosmic_feed_fetches_total",
+    # nobody asked for an analysis, and no timer is set
+    "omega_analytics_answers_total",
+    "omega_analytics_age_seconds",
+    "omega_analytics_job_seconds_bucket",
+    "omega_analytics_worker_ended_total",
     # no Discord bot is part of the farm without a token
     "omega_discord_connected",
     "omega_discord_ack_seconds_bucket",
