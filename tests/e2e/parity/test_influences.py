@@ -27,7 +27,7 @@ from omega.config.loader import load, project_config
 from omega.domain import timeframe_ns
 
 ROOT = Path(__file__).resolve().parents[3]
-BARS = 1_500
+BARS = 1_100
 COSTS = Costs(taker=0.0006, maker=0.0002, slippage=0.0002)
 PLANS = {
     "ema-btc": ("strategic", "simulation"),
