@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS plans (
   leg TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS plans_by_order_id ON plans (order_id);
+CREATE INDEX IF NOT EXISTS plans_live ON plans (live) WHERE live = 1;
 CREATE TABLE IF NOT EXISTS guards (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   bot TEXT NOT NULL,
@@ -75,6 +76,8 @@ CREATE TABLE IF NOT EXISTS fills (
   ts_ns INTEGER NOT NULL,
   body TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS fills_by_client_id ON fills (client_id);
+CREATE INDEX IF NOT EXISTS fills_by_symbol ON fills (symbol, ts_ns);
 CREATE TABLE IF NOT EXISTS funding (
   funding_id TEXT NOT NULL,
   bot TEXT NOT NULL,

@@ -166,6 +166,23 @@ def test_partial_fills_are_known_by_either_spelling(journal: Journal) -> None:
     assert not journal.has_trade("t")
 
 
+def test_what_every_fill_asks_never_reads_the_whole_journal(journal: Journal) -> None:
+    """The journal keeps fills for good: a search through all of them would cost every fill more than the one before."""
+    asked: list[str] = []
+    db = journal._connection()
+    db.set_trace_callback(asked.append)
+    journal.has_trade("t1")
+    journal.booked("c1")
+    journal.last_fill_ns("BTC-USDT.P")
+    journal.live_plans()
+    db.set_trace_callback(None)
+
+    assert len(asked) == 4
+    assert [
+        row["detail"] for one in asked for row in db.execute(f"EXPLAIN QUERY PLAN {one}") if "SCAN" in row["detail"]
+    ] == []
+
+
 def test_nonce_is_used_once(journal: Journal) -> None:
     assert journal.use_nonce("n")
     assert not journal.use_nonce("n")
