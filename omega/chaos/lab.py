@@ -27,6 +27,7 @@ from omega.cli.farm import FarmOptions
 from omega.cli.farm.admin import AdminClient
 from omega.domain import Intent, timeframe_ns
 from omega.errors import OmegaError, TransientError
+from omega.resilience import ended
 
 _ASK_S: Final = 10
 _WARM_BARS: Final = 8
@@ -234,10 +235,10 @@ async def run_seed(options: LabOptions, say: Callable[[str], None] = lambda _lin
         try:
             await lab.work(schedule, say)
             await lab.recover("end")
-            await _stop(tasks[:1])
+            await ended(tasks[:1])
             truth, found = await lab.judge()
         finally:
-            await _stop(tasks)
+            await ended(tasks)
     return _result(lab, truth, [*lab.violations, *found], schedule, time.monotonic() - began)
 
 
@@ -256,12 +257,6 @@ async def _spawn(lab: Lab) -> list[asyncio.Task[None]]:
         ready.cancel()
         await tasks[-1]
     return tasks
-
-
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _result(

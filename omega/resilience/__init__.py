@@ -1,9 +1,10 @@
-"""What keeps calls to others in bounds: breakers, rate lanes, retries of reads, deadlines. Used by the edges."""
+"""What keeps calls to others in bounds: breakers, rate lanes, retries of reads, deadlines, ends. Used by the edges."""
 
 from omega.resilience.breaker import Breakers, BreakerState, CircuitBreaker
 from omega.resilience.deadline import check_deadline, left_s, within
 from omega.resilience.lanes import Lane, RateLanes
 from omega.resilience.retry import retry_read
+from omega.resilience.tasks import ended
 
 __all__ = [
     "BreakerState",
@@ -12,6 +13,7 @@ __all__ = [
     "Lane",
     "RateLanes",
     "check_deadline",
+    "ended",
     "left_s",
     "retry_read",
     "within",

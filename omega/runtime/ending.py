@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 
+from omega.resilience import ended
 from omega.runtime.supervisor import Supervisor
 from omega.telemetry import get_logger
 
@@ -52,8 +53,7 @@ async def unless(stopping: asyncio.Event, work: Awaitable[None]) -> bool:
     try:
         await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            doing.cancel()
-            await asyncio.wait({doing})
+            await ended([doing])
             return False
         await doing
         return not stopping.is_set()

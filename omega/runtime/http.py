@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from omega.errors import EnvironmentFault
+from omega.resilience import ended
 from omega.telemetry import get_logger
 
 logger = get_logger(__name__)
@@ -89,9 +90,7 @@ class HttpServer:
         if self._server is None:
             return
         self._server.close()
-        for client in [*self._clients]:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        await ended(self._clients)
         self._server = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

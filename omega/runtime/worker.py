@@ -1,7 +1,7 @@
 """One child process for heavy work, so that a service's loop never waits for arithmetic.
 
-The service owns a `Worker` and gives it jobs; the module that it names calls `work`. Both ends speak pickles over the
-child's stdin and stdout. The child starts with the first job, ends when it has nothing to do, and is ended when a job
+The service owns a `Worker` and gives it jobs; the module that it names calls `work`. Both ends speak pickles over a
+socket, the child's stdin. The child starts with the first job, ends when it has nothing to do, and is ended when a job
 takes too long: whatever it does, the service answers on.
 """
 
@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 import os
 import pickle
+import socket
 import struct
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,32 @@ _LENGTH: Final = struct.Struct(">Q")
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _NICE: Final = 5
 """How far the child stands back behind the services of the same machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A process without pipes.
+
+    Asyncio takes a process for alive until its pipes are read to their end; nobody reads an answer that nobody wants.
+    """
+
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, job: object) -> tuple[str, Any, Any]:
+        body = pickle.dumps(job)
+        self.writer.write(_LENGTH.pack(len(body)) + body)
+        await self.writer.drain()
+        (length,) = _LENGTH.unpack(await self.reader.readexactly(_LENGTH.size))
+        answer: tuple[str, Any, Any] = pickle.loads(await self.reader.readexactly(length))  # noqa: S301 - our own child
+        return answer
+
+    async def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+        self.writer.close()
 
 
 class Worker:
@@ -40,7 +68,7 @@ class Worker:
         self.within_s = within_s
         self._module = module
         self._ended = ended or (lambda _why: None)
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: _Child | None = None
         self._turn = asyncio.Lock()
         self._used = time.monotonic()
         self._closed = False
@@ -49,7 +77,7 @@ class Worker:
     @property
     def pid(self) -> int:
         """The child's process id, 0 while there is none."""
-        return self._process.pid if self._process else 0
+        return self._child.process.pid if self._child else 0
 
     async def run(self, job: object) -> Any:
         """Do one job and return what came of it; jobs wait for their turn.
@@ -60,13 +88,13 @@ class Worker:
             OmegaError: what the job raised, by class.
         """
         async with self._turn:
-            process = None if self._closed else await self._started()
-            if process is None or self._closed:
+            child = None if self._closed else await self._started()
+            if child is None or self._closed:
                 await self._end("closed")
                 raise TransientError("the worker is closing; ask again when the service is back")
             try:
                 async with asyncio.timeout(self.within_s):
-                    answer = await _exchange(process, job)
+                    answer = await child.ask(job)
             except TimeoutError:
                 await self._end("late")
                 raise Stale(
@@ -85,7 +113,7 @@ class Worker:
 
     async def rest(self, idle_s: float) -> None:
         """End the child when it has had nothing to do for so long; the next job starts another."""
-        if self._process and not self._turn.locked() and time.monotonic() - self._used > idle_s:
+        if self._child and not self._turn.locked() and time.monotonic() - self._used > idle_s:
             async with self._turn:
                 await self._end("idle")
 
@@ -97,47 +125,35 @@ class Worker:
             await self._end("closed")
         await asyncio.gather(*self._reaping)
 
-    async def _started(self) -> asyncio.subprocess.Process:
-        if self._process and self._process.returncode is not None:
+    async def _started(self) -> _Child:
+        if self._child and self._child.process.returncode is not None:
             await self._end("died")
-        if self._process is None:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self._module,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                env=_environment(),
-            )
-        return self._process
+        if self._child is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                reader, writer = await asyncio.open_connection(sock=ours)
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        sys.executable, "-m", self._module, stdin=theirs.fileno(), env=_environment()
+                    )
+                except BaseException:
+                    writer.close()
+                    raise
+            self._child = _Child(process, reader, writer)
+        return self._child
 
     async def _end(self, why: str) -> None:
-        process, self._process = self._process, None
-        if process is None:
+        child, self._child = self._child, None
+        if child is None:
             return
-        reaping = asyncio.create_task(self._reap(process, why))
+        reaping = asyncio.create_task(self._reap(child, why))
         self._reaping.add(reaping)
         reaping.add_done_callback(self._reaping.discard)
         await asyncio.shield(reaping)  # whoever waits may be cancelled; the child is seen to its end all the same
 
-    async def _reap(self, process: asyncio.subprocess.Process, why: str) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        if process.stdin:
-            process.stdin.close()
+    async def _reap(self, child: _Child, why: str) -> None:
+        await child.end()
         self._ended(why)
-
-
-async def _exchange(process: asyncio.subprocess.Process, job: object) -> tuple[str, Any, Any]:
-    assert process.stdin
-    assert process.stdout
-    body = pickle.dumps(job)
-    process.stdin.write(_LENGTH.pack(len(body)) + body)
-    await process.stdin.drain()
-    (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
-    answer: tuple[str, Any, Any] = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - our own child
-    return answer
 
 
 def _result(answer: tuple[str, Any, Any]) -> Any:
@@ -151,15 +167,15 @@ def _result(answer: tuple[str, Any, Any]) -> Any:
 
 
 def work(do: Callable[[Any], object]) -> None:
-    """Do jobs until the parent closes the pipe; what they print goes to stderr. The child's whole main function."""
+    """Do jobs until the parent closes the socket; what they print goes to stderr. The child's whole main function."""
     os.nice(_NICE)
-    pipe_in, pipe_out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    while head := pipe_in.read(_LENGTH.size):
-        job = pickle.loads(pipe_in.read(_LENGTH.unpack(head)[0]))  # noqa: S301 - our own parent
-        body = pickle.dumps(_done(do, job))
-        pipe_out.write(_LENGTH.pack(len(body)) + body)
-        pipe_out.flush()
+    with socket.socket(fileno=os.dup(0)) as service, service.makefile("rwb") as pipe:
+        while head := pipe.read(_LENGTH.size):
+            job = pickle.loads(pipe.read(_LENGTH.unpack(head)[0]))  # noqa: S301 - our own parent
+            body = pickle.dumps(_done(do, job))
+            pipe.write(_LENGTH.pack(len(body)) + body)
+            pipe.flush()
 
 
 def _done(do: Callable[[Any], object], job: object) -> tuple[str, object, str]:

@@ -25,6 +25,7 @@ from omega.config.outer import AnalysisTimer
 from omega.domain import timeframe_ns
 from omega.errors import ConfigError, Denied, OmegaError, Stale, TransientError
 from omega.params import describe, parse_params
+from omega.resilience import ended
 from omega.runtime import BaseService
 from omega.runtime.worker import Worker
 from services.analytics.gather import Gatherer, Question
@@ -91,10 +92,7 @@ class AnalyticsService(BaseService):
     async def on_stop(self) -> None:
         """End the worker, and with it what is being made: nobody will read it."""
         await self._worker.close()
-        making = list(self._making.values())
-        for task in making:
-            task.cancel()  # it may still be asking services that are gone
-        await asyncio.gather(*making, return_exceptions=True)
+        await ended(self._making.values())  # they may still be asking services that are gone
 
     def update_metrics(self) -> None:
         """Bring the worker's state and the ages of the timers' results up to date beside the base's gauges."""

@@ -19,6 +19,7 @@ import discord
 from omega.bus import AuditNote
 from omega.errors import ConfigError, Denied, OmegaError
 from omega.plugins import CommandEntry, commands
+from omega.resilience import ended
 from omega.telemetry import Metrics, get_logger
 from services.discord_bot.ask import Ask, Caller
 from services.discord_bot.card import Card, Tone, embed, files
@@ -59,10 +60,7 @@ class Front:
 
     async def close(self) -> None:
         """End what is still being watched: the orders themselves are on the bus."""
-        waiting = list(self._at_work)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await ended(self._at_work)
 
     # ---- who may
 

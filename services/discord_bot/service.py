@@ -18,6 +18,7 @@ from omega.bus import Bus, BusState, Lease
 from omega.config import Settings
 from omega.errors import ConfigError, Fenced, InvariantBroken, TransientError
 from omega.plugins import personas
+from omega.resilience import ended
 from omega.runtime import BaseService
 from services.discord_bot.aim import aim
 from services.discord_bot.card import Card, embed
@@ -110,9 +111,7 @@ class DiscordBotService(BaseService):
                 _raise_from(task)
         finally:
             # The reader must have let go of the socket first: otherwise discord.py closes it with 4000 instead of 1000.
-            for task in (connection, guard):
-                task.cancel()
-            await asyncio.wait({connection, guard})
+            await ended((connection, guard))
             await client.front.close()
             await client.close()
             self.client = None

@@ -21,6 +21,7 @@ from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
 from omega.domain import EXTERNAL
 from omega.errors import Denied, EnvironmentFault, OmegaError
+from omega.resilience import ended
 from omega.runtime.http import HttpAnswer, HttpRequest
 from omega.runtime.kill import sign
 from services.gateway.account import Account
@@ -122,9 +123,7 @@ class Commands:
 
     async def close(self) -> None:
         """Give up what is still to be done for a command; it must not reach the venue after the gateway has left it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -17,6 +17,7 @@ import structlog
 
 from omega.domain import SECOND_NS, OrderState
 from omega.errors import OmegaError, Unresolved
+from omega.resilience import ended
 from services.gateway.account import Account
 from services.gateway.rows import JournalOrder
 from services.gateway.venue import Trade, VenueOrder
@@ -54,10 +55,7 @@ class LookUps:
 
     async def close(self) -> None:
         """Stop looking; recovery goes on after the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(self._tasks.values())
 
     def _finish(self, client_id: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(client_id, None)

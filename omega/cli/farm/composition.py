@@ -26,6 +26,7 @@ from omega.cli.farm.redis_server import Keys, redis_child, wait_for_redis, write
 from omega.config import Settings
 from omega.domain import timeframe_ns
 from omega.errors import OmegaError
+from omega.resilience import ended
 from omega.runtime.ports import HeldPorts
 from omega.topology import redis_user
 
@@ -109,9 +110,7 @@ class Farm:
 
     async def stop(self) -> None:
         """Stop readers, services, and the Redis server last."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self.admin.close()
         if hasattr(self, "bus"):
             with contextlib.suppress(OmegaError, TimeoutError):

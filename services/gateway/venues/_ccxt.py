@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from omega.domain import Bar, Instrument
 from omega.errors import ConfigError, OmegaError, Rejected, Unresolved
-from omega.resilience import retry_read
+from omega.resilience import ended, retry_read
 from services.gateway.capabilities import Resize, StopForm
 from services.gateway.classify import RefusalKind, raised, raised_read
 from services.gateway.venue import (
@@ -192,9 +192,7 @@ class CcxtVenue(Rows):
 
     async def close(self) -> None:
         """Close every connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         self._tasks.clear()
         clients = [client for client in (self._data, self._orders) if client is not None]
         await asyncio.gather(*(client.close() for client in clients))

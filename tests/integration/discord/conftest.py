@@ -3,11 +3,12 @@
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 import yarl
 
+from omega.resilience import ended
 from omega.testing.discord import LocalDiscord, World
 
 with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # discord.py imports audioop
@@ -65,9 +66,7 @@ async def running(client: Client, local: LocalDiscord) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        task.cancel()  # closing while the reader still waits makes discord.py send 4000 instead of 1000
-        with suppress(asyncio.CancelledError):
-            await task
+        await ended([task])  # closing while the reader still waits makes discord.py send 4000 instead of 1000
         await client.close()
 
 

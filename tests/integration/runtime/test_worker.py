@@ -30,6 +30,9 @@ def do(job):
         os._exit(3)
     if what == "sleep":
         time.sleep(value)
+    if what == "say much":
+        open(value, "w").close()
+        return bytes(50_000_000)
     if what == "environment":
         return sorted(name for name in os.environ if name.startswith("OMEGA_"))
     return os.getpid()
@@ -111,6 +114,25 @@ async def test_worker_asker_that_goes_leaves_no_child_in_the_middle_of_an_answer
     assert await worker.run(("double", 2)) == 4
     assert ended in (["late"], [])
     await worker.close()
+
+
+async def test_worker_ends_a_child_in_the_middle_of_a_long_answer_that_nobody_reads(
+    made: Callable[..., tuple[Worker, list[str]]], tmp_path: Path
+) -> None:
+    worker, ended = made()
+    async with asyncio.timeout(120):
+        for wait_s in (0.03, 0.06, 0.1):  # none of them must fall into the answer; most do
+            begun = tmp_path / f"begun-{wait_s}"
+            asking = asyncio.ensure_future(worker.run(("say much", str(begun))))
+            while not begun.exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(wait_s)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+        assert await worker.run(("double", 2)) == 4
+        await worker.close()
+    assert set(ended) == {"late", "closed"}
 
 
 async def test_worker_sees_no_setting_of_the_farm(

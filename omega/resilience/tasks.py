@@ -1,0 +1,24 @@
+"""The end of tasks that were started: cancelled, and waited for. Used by whatever owns tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+_AGAIN_S: Final = 5.0
+"""Longer than what a task does on its way out."""
+
+
+async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and return when all have ended, whatever they ended with.
+
+    A task that goes on is cancelled again: Python 3.11's `asyncio.wait_for`, which libraries use, swallows a
+    cancellation that comes together with what it waits for, and its task would go on for ever.
+    """
+    every = set(tasks)
+    while left := {task for task in every if not task.done()}:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=_AGAIN_S)
+    await asyncio.gather(*every, return_exceptions=True)  # their exceptions have been looked at

@@ -1,0 +1,39 @@
+"""Tasks that were started end when their owner ends, also those that a library keeps from hearing of it."""
+
+import asyncio
+
+import pytest
+
+from omega.resilience import ended
+
+
+async def test_ended_returns_when_every_task_has_ended_whatever_came_of_it() -> None:
+    async def fails() -> None:
+        raise ValueError("nobody asks")
+
+    sleeping, failed = asyncio.create_task(asyncio.sleep(600)), asyncio.create_task(fails())
+    await asyncio.sleep(0)
+
+    await ended([sleeping, failed])
+
+    assert sleeping.cancelled()
+    assert failed.done()
+
+
+async def test_ended_cancels_again_what_a_library_has_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11: `wait_for` returns its result to a task that is cancelled as the result comes."""
+    monkeypatch.setattr("omega.resilience.tasks._AGAIN_S", 0.01)
+    connected = asyncio.get_running_loop().create_future()
+
+    async def session() -> None:
+        await asyncio.wait_for(connected, 60.0)
+        await asyncio.sleep(600)
+
+    task = asyncio.create_task(session())
+    await asyncio.sleep(0)
+    connected.set_result(None)
+
+    async with asyncio.timeout(30):
+        await ended([task])
+
+    assert task.cancelled()
