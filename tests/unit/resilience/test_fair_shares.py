@@ -9,9 +9,12 @@ import pytest
 from omega.resilience import Breakers, BreakerState, Lane, RateLanes
 from omega.telemetry import Metrics
 
+NOTHING, RATE = 1e-9, 500.0
+
 
 async def served(lanes: RateLanes, asked: list[tuple[str, Lane]]) -> list[str]:
-    """Ask for all of them at once and return the names in the order they were served."""
+    """Ask for all of them before anything is given out, and return the names in the order they were served."""
+    lanes.configure(rate=NOTHING, burst=1.0)
     order: list[str] = []
 
     async def take(name: str, lane: Lane) -> None:
@@ -22,12 +25,13 @@ async def served(lanes: RateLanes, asked: list[tuple[str, Lane]]) -> list[str]:
     for name, lane in asked:
         tasks.append(asyncio.ensure_future(take(name, lane)))
         await asyncio.sleep(0)
+    lanes.configure(rate=RATE, burst=1.0)
     await asyncio.gather(*tasks)
     return order
 
 
-def lanes() -> RateLanes:
-    found = RateLanes("orders", rate=500.0, burst=1.0, reserve=0.0)
+def lanes(rate: float = NOTHING) -> RateLanes:
+    found = RateLanes("orders", rate=rate, burst=1.0, reserve=0.0)
     assert found.try_acquire(Lane.EXIT)
     return found
 
@@ -49,7 +53,7 @@ async def test_lanes_urgent_lane_comes_first_whoever_asks() -> None:
 
 async def test_lanes_latecomer_starts_with_the_present_round() -> None:
     """Who was silent has saved nothing up: it shares from now on."""
-    bucket = lanes()
+    bucket = lanes(RATE)
     order: list[str] = []
 
     async def take(name: str) -> None:
