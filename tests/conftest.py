@@ -27,7 +27,9 @@ FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 def _traced(path: Path) -> bool:
     place = path.relative_to(TESTS)
-    return any(place.is_relative_to(name) for name in TRACED) or not any(place.is_relative_to(name) for name in UNTRACED)
+    return any(place.is_relative_to(name) for name in TRACED) or not any(
+        place.is_relative_to(name) for name in UNTRACED
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -112,13 +112,12 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte; only the administrator may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here, the disk-full case is not run: {done.stderr.strip()}")
     yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
 
 
 @pytest.mark.parametrize(("filled", "words"), [(False, "MB left"), (True, "cannot write")])

@@ -50,8 +50,12 @@ def omega(real: RealBench, tmp_path: Path) -> Omega:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "omega.cli", *args, cwd=tmp_path, env=whole, stdout=pipe, stderr=pipe
         )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
+        try:
+            async with asyncio.timeout(60):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise
         return Done(process.returncode or 0, out.decode(), err.decode())
 
     return call
