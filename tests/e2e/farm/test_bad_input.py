@@ -73,7 +73,7 @@ def candles(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_up_broken_candle_file_names_row_and_column(omega: Omega, candles: Path) -> None:
+def test_up_broken_candle_file_names_row_and_column(cold_omega: Omega, candles: Path) -> None:
     """What the simulator says is what the person reads."""
     table = pq.read_table(candles)
     values = table.column("high").to_pylist()
@@ -81,7 +81,7 @@ def test_up_broken_candle_file_names_row_and_column(omega: Omega, candles: Path)
     pq.write_table(table.set_column(table.schema.get_field_index("high"), "high", pa.array(values)), candles)
 
     options = ("--bars", "1", "--speed", "lockstep", "--bots", "ema-btc", "--data", str(candles.parents[1]))
-    done = omega("up", *options)
+    done = cold_omega("up", *options)
 
     refused(done, USAGE, "BTCUSDT-1m.parquet", "row 501, column high", "simulator cannot start")
 
