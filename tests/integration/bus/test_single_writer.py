@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from omega.bus import SendResult
-from omega.testing.bounds import ended
+from omega.testing.bounds import exit_code
 from omega.testing.bus_contract import decision
 from omega.testing.servers import ValkeyServer
 
@@ -80,7 +80,7 @@ class OldWriter:
     async def end(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
         self.process.kill()
-        await ended(self.process)
+        await exit_code(self.process)
 
 
 async def test_writer_that_was_paused_while_its_lease_went_over_is_fenced_when_it_wakes(
