@@ -1,21 +1,21 @@
-"""Import a package as if another one were absent, which it would import for its looks alone. For modules of ours."""
+"""Import a package as if others were absent, which it would load without need: for looks, or for what nobody calls."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 
 @contextmanager
-def without(name: str) -> Iterator[None]:
-    """Let imports of a package fail inside the block, unless it is imported already."""
-    if name in sys.modules:
-        yield
-        return
-    cast("dict[str, Any]", sys.modules)[name] = None  # Python's own way to make an import fail
+def without(*packages: str) -> Iterator[None]:
+    """Hide packages that are not imported yet: inside the block their import fails."""
+    hidden = [package for package in packages if package not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # None is what the import system takes for absent
     try:
         yield
     finally:
-        del sys.modules[name]
+        for package in hidden:
+            del modules[package]
