@@ -16,33 +16,32 @@ settings.register_profile("explore", derandomize=False, deadline=None, print_blo
 settings.load_profile("explore" if os.environ.get("OMEGA_TEST_EXPLORE") else "suite")
 
 TESTS = Path(__file__).resolve().parent
-UNTRACED = ("property", "golden", "k8s", "e2e/chaos", "e2e/containers", "e2e/farm", "e2e/parity", "e2e/secrets")
-"""Tests that run what others reach too, thousands of times or in dozens of processes: the tracer makes plain Python
-three to four times dearer and adds a third of a second to every process, and finds no further line in them."""
-TRACED = ("e2e/farm/test_running.py",)
+UNTRACED = ("property", "golden", "k8s")
+"""Tests that run the same few lines thousands of times: the tracer makes plain Python three to four times dearer."""
+FARMS = ("e2e/chaos", "e2e/containers", "e2e/farm", "e2e/parity", "e2e/secrets")
+"""Tests whose dozens of processes start untraced, each of them two thirds dearer otherwise."""
+TRACED_FARM = "e2e/farm/test_running.py"
 """The one farm whose processes are traced: it starts every service and kills some."""
 FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """With this variable, which `coverage run` sets, a child process traces itself from its first line."""
 
 
-def _traced(path: Path) -> bool:
-    place = path.relative_to(TESTS)
-    return any(place.is_relative_to(name) for name in TRACED) or not any(
-        place.is_relative_to(name) for name in UNTRACED
-    )
+def _below(path: Path, places: tuple[str, ...]) -> bool:
+    return any(map(path.relative_to(TESTS).is_relative_to, places))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Stop the tracer for the tests that do not count for coverage, in this process and its children."""
-    coverage = Coverage.current()
-    if coverage is None or _traced(item.path):
+    """Stop the tracer where it finds no further line: in this process, or in its children alone."""
+    coverage, paused = Coverage.current(), _below(item.path, UNTRACED)
+    if coverage is None or not (paused or (_below(item.path, FARMS) and not _below(item.path, (TRACED_FARM,)))):
         return (yield)
     told = os.environ.pop(FOR_CHILDREN, "")
-    coverage.stop()
+    if paused:
+        coverage.stop()
     try:
         return (yield)
     finally:
-        if nextitem is None or _traced(nextitem.path):
+        if paused and (nextitem is None or not _below(nextitem.path, UNTRACED)):
             coverage.start()
         os.environ[FOR_CHILDREN] = told
