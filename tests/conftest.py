@@ -30,18 +30,24 @@ def _below(path: Path, places: tuple[str, ...]) -> bool:
     return any(map(path.relative_to(TESTS).is_relative_to, places))
 
 
+_paused: list[Coverage] = []
+"""The tracer, while it is stopped: `Coverage.current` does not know it then."""
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Stop the tracer where it finds no further line: in this process, or in its children alone."""
-    coverage, paused = Coverage.current(), _below(item.path, UNTRACED)
-    if coverage is None or not (paused or (_below(item.path, FARMS) and not _below(item.path, (TRACED_FARM,)))):
-        return (yield)
-    told = os.environ.pop(FOR_CHILDREN, "")
-    if paused:
+    paused = _below(item.path, UNTRACED)
+    coverage = Coverage.current()
+    if paused and coverage is not None:
         coverage.stop()
+        _paused.append(coverage)
+    elif not paused and _paused:
+        _paused.pop().start()
+    alone = paused or (_below(item.path, FARMS) and not _below(item.path, (TRACED_FARM,)))
+    told = os.environ.pop(FOR_CHILDREN, "") if alone else ""
     try:
         return (yield)
     finally:
-        if paused and (nextitem is None or not _below(nextitem.path, UNTRACED)):
-            coverage.start()
-        os.environ[FOR_CHILDREN] = told
+        if told:
+            os.environ[FOR_CHILDREN] = told
