@@ -1,4 +1,4 @@
-"""Run all tests with branch coverage in every process, and say what was skipped. Called by `make test`."""
+"""Run all tests, the ones that count for it with branch coverage, and say what was skipped. Called by `make test`."""
 
 from __future__ import annotations
 

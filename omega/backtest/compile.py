@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
+
+from omega._without import without
 
 _PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/analytics")
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -73,7 +73,9 @@ def _sources() -> str:
 
 @cache
 def _numba() -> Any:
-    with _without("scipy", "coverage", "cffi", "yaml"):
+    # numba loads scipy's linear algebra, a coverage tool and a parser of C where it finds them, for functions that
+    # nothing here calls: a third of the time to a first result and thirty megabytes.
+    with without("scipy", "coverage", "cffi", "yaml"):
         import numba
         import numba.np.arraymath
         from numba.core import config
@@ -83,23 +85,6 @@ def _numba() -> Any:
         cpu_target.target_context.refresh()
     config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba sets its settings at import
     return numba
-
-
-@contextmanager
-def _without(*packages: str) -> Iterator[None]:
-    """Hide packages that are not imported yet.
-
-    numba loads scipy's linear algebra, a coverage tool and a parser of C where it finds them, for functions that
-    nothing here calls: a third of the time to a first result and thirty megabytes.
-    """
-    hidden = [package for package in packages if package not in sys.modules]
-    modules: dict[str, Any] = sys.modules
-    modules.update(dict.fromkeys(hidden))  # None is what the import system takes for absent
-    try:
-        yield
-    finally:
-        for package in hidden:
-            del modules[package]
 
 
 @cache

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
-import structlog
 from redis.exceptions import RedisError
 
+from omega._structlog import structlog
 from omega.bus._lanes import behind, patterned
 from omega.bus._subscription import Subscription
 from omega.bus.codec import decode

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Self
 
-import structlog
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus._follow import entry_key
 from omega.bus._lanes import Lanes

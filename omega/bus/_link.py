@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import hiredis
-import structlog
 
+from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus.endpoint import Endpoint, Patience
 from omega.bus.outbox import Outbox, Outgoing

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
-
+from omega._structlog import structlog
 from omega.bus.endpoint import Endpoint, Patience
 from omega.bus.wire import Orphan, Wire, WireLost, dial, pack
 from omega.errors import EnvironmentFault, OmegaError

@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import Any
 
-import structlog
 from redis.exceptions import RedisError
 
+from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus.topics import Topics
 from omega.bus.ulid import UlidMaker

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any
 
 import hiredis
-import structlog
 from redis.exceptions import RedisError
 
+from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus._follow import Follow, Signals, WireReading, history
 from omega.bus._groups import GroupReader

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-import structlog
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 import omega.errors
+from omega._structlog import structlog
 from omega.bus.envelope import Envelope
 from omega.bus.messages import Reply, Request, Scalar
 from omega.bus.port import Bus, Handler, Received

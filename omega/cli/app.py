@@ -9,10 +9,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 import typer
 
 from omega import __version__
+from omega._structlog import structlog
 from omega.errors import EnvironmentFault, OmegaError
 
 

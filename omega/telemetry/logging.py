@@ -9,8 +9,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from omega._structlog import structlog
 from omega.domain import iso
-from omega.telemetry._structlog import structlog
 from omega.telemetry.redaction import Redactor
 
 bind_contextvars = structlog.contextvars.bind_contextvars

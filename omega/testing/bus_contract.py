@@ -247,13 +247,13 @@ class BusContract:
             await sender.send(decision("xyko", number))
         topic = sender.topics.decisions()
         async with (await world.bus("ledger/1")).records(topic, group="ledger", batch=2) as batches:
-            in_hand = await anext(batches)
+            in_hand = await _next(batches)
             async with in_hand[0]:
                 pass
 
         async with (await world.bus("ledger/1")).records(topic, group="ledger", batch=2) as batches:
-            again = await anext(batches)
-            fresh = await anext(batches)
+            again = await _next(batches)
+            fresh = await _next(batches)
 
         assert [(numbers([d.received]), d.attempts) for d in again] == [([1], 2)]
         assert [(numbers([d.received]), d.attempts) for d in fresh] == [([2], 1), ([3], 1)]
@@ -264,12 +264,12 @@ class BusContract:
         await sender.send(decision("xyko", 1))
         topic = sender.topics.decisions()
         async with (await world.bus("ledger/dead")).records(topic, group="ledger") as batches:
-            await anext(batches)
+            await _next(batches)
         heir = await world.bus("ledger/heir")
         heir.patience = Patience(claim_s=0.05, claim_idle_s=0.1)  # type: ignore[attr-defined]  # both buses have it
 
         async with heir.records(topic, group="ledger", block_ms=50) as batches, asyncio.timeout(5):
-            claimed = await anext(batches)
+            claimed = await _next(batches)
 
         assert numbers([d.received for d in claimed]) == [1]
         assert claimed[0].attempts == 2
@@ -283,9 +283,9 @@ class BusContract:
         high, low = (gateway.topics.intents("bitget", "main", high=flag, bot="xyko") for flag in (True, False))
 
         async with gateway.records(high, low, group="gateway") as batches:
-            first = await anext(batches)
+            first = await _next(batches)
             await runner.send(intent(10, Action.EXIT))
-            second, third = await anext(batches), await anext(batches)
+            second, third = await _next(batches), await _next(batches)
 
         assert [d.received.topic for d in first] == [high]
         assert [d.received.topic for d in second] == [high]
@@ -301,7 +301,7 @@ class BusContract:
 
         async with ledger.records(high, low, group="ledger", ranked=False) as batches:
             for number in range(2, 6):
-                read += [delivery.received.topic for delivery in await anext(batches)]
+                read += [delivery.received.topic for delivery in await _next(batches)]
                 await runner.send(intent(number, Action.EXIT))
 
         assert read[:3] == [high, low, high]
@@ -337,7 +337,7 @@ class BusContract:
 
         counts = [await backlog(reader, pattern, empty, group="ledger")]
         async with reader.records(pattern, group="ledger", batch=100, block_ms=50) as batches, asyncio.timeout(10):
-            in_hand = await anext(batches)
+            in_hand = await _next(batches)
             await runner.send(decision("a", 5))
             counts.append(await backlog(reader, pattern, empty, group="ledger"))
             for delivery in in_hand:
@@ -358,7 +358,7 @@ class BusContract:
         await runner.send_many([decision("alone", number) for number in range(90)])
 
         async with reader.records(pattern, group="ledger", batch=20, block_ms=50) as batches, asyncio.timeout(20):
-            first = await anext(batches)
+            first = await _next(batches)
             waiting = await _inspectable(reader).redis.xpending_range(
                 reader.topics.decisions("alone"), "ledger", min="-", max="+", count=100
             )
@@ -422,7 +422,7 @@ class BusContract:
 
         async with bus.records(topic, group="ledger", block_ms=20) as batches, asyncio.timeout(10):
             while tried[0] < 5 or tried[1] < 1:
-                for delivery in await anext(batches):
+                for delivery in await _next(batches):
                     async with delivery:
                         number = numbers([delivery.received])[0]
                         tried[number] += 1
@@ -436,14 +436,14 @@ class BusContract:
         assert await replay_dead_letters(_inspectable(bus), topic) == 1
         assert await replay_dead_letters(_inspectable(bus), topic) == 0
         async with bus.records(topic, group="ledger", block_ms=20) as batches, asyncio.timeout(5):
-            assert numbers([d.received for d in await anext(batches)]) == [0]
+            assert numbers([d.received for d in await _next(batches)]) == [0]
 
     async def test_records_fenced_consumer_is_stopped(self, world: BusWorld) -> None:
         """An error that must stop the process goes through and leaves the record pending."""
         bus = await world.bus("ledger/1")
         await bus.send(decision("xyko", 1))
         async with bus.records(bus.topics.decisions(), group="ledger") as batches:
-            (delivery,) = await anext(batches)
+            (delivery,) = await _next(batches)
             with pytest.raises(Fenced):
                 async with delivery:
                     raise Fenced("somebody newer")
@@ -454,7 +454,7 @@ class BusContract:
         topic = bus.topics.decisions()
         await bus.send(decision("xyko", 1))
         async with bus.records(topic, group="ledger", block_ms=50) as batches, asyncio.timeout(10):
-            for delivery in await anext(batches):
+            for delivery in await _next(batches):
                 async with delivery:
                     pass
             reading = asyncio.ensure_future(anext(batches))
@@ -653,7 +653,7 @@ class BusContract:
             taken: list[Received] = []
             async with asyncio.timeout(8):
                 while len({r.entry_id for r in taken}) < 6:
-                    for delivery in await anext(batches):
+                    for delivery in await _next(batches):
                         async with delivery:
                             taken.append(delivery.received)
                 async with asyncio.TaskGroup() as tasks:
@@ -699,7 +699,7 @@ class BusContract:
         producing = asyncio.ensure_future(produce())
         async with ledger.records(topic, group="ledger", block_ms=50) as batches, asyncio.timeout(30):
             while len(effects) < FLOOD:
-                for delivery in await anext(batches):
+                for delivery in await _next(batches):
                     async with delivery:
                         data = delivery.received.envelope.data
                         assert isinstance(data, Command)
@@ -738,9 +738,14 @@ def _kept_for_150(message: Message) -> Format:
     return form
 
 
+async def _next(batches: AsyncIterator[list[Delivery]], within_s: float = 30.0) -> list[Delivery]:
+    async with asyncio.timeout(within_s):
+        return await anext(batches)
+
+
 async def _acknowledged(batches: AsyncIterator[list[Delivery]]) -> list[Delivery]:
     """Return the next batch with everything in it acknowledged."""
-    batch = await anext(batches)
+    batch = await _next(batches)
     for delivery in batch:
         async with delivery:
             pass

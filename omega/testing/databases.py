@@ -26,6 +26,7 @@ _WATCH = (
     "    os.kill(server, signal.SIGINT)\n"
 )
 """The server outlives a parent that is killed; this watcher ends it."""
+_WITHIN_S = 120.0
 _TOOLS = ("initdb", "pg_ctl", "postgres")
 
 
@@ -34,7 +35,8 @@ def postgres_bin() -> Path | None:
     candidates = [Path(found).resolve().parent for found in (shutil.which("initdb"), shutil.which("pg_ctl")) if found]
     asked = shutil.which("pg_config")
     if asked:
-        answer = subprocess.run([asked, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603 - fixed
+        command = [asked, "--bindir"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_WITHIN_S)  # noqa: S603 - fixed
         candidates.append(Path(answer.stdout.strip()))
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((path for path in candidates if all((path / tool).exists() for tool in _TOOLS)), None)
@@ -110,9 +112,18 @@ class PostgresServer:
         # The log goes to a file: a server that inherited our pipe would keep it open for ever.
         with tempfile.TemporaryFile() as output:
             command = [*_as_server_user(), str(self._tool(tool)), *arguments]
-            done = subprocess.run(  # noqa: S603 - fixed programs, arguments of our own
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False, cwd=self.folder
-            )
+            try:
+                done = subprocess.run(  # noqa: S603 - fixed programs, arguments of our own
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    check=False,
+                    cwd=self.folder,
+                    timeout=_WITHIN_S,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise EnvironmentFault(f"PostgreSQL's {tool} did not end within {_WITHIN_S:g} s") from error
             if done.returncode != 0:
                 output.seek(0)
                 said = output.read().decode(errors="replace")[-800:]

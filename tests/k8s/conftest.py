@@ -92,6 +92,7 @@ def render(environment: str) -> Overlay:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert made.returncode == 0, made.stderr
     return Overlay(environment, tuple(item for item in yaml.safe_load_all(made.stdout) if item))

@@ -35,7 +35,8 @@ def rendered(tmp_path: Path) -> list[dict[str, Any]]:
         "components": [component],
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(text))
-    made = subprocess.run(["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True, check=False)
+    command = ["kubectl", "kustomize", str(tmp_path)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert made.returncode == 0, made.stderr
     return [item for item in yaml.safe_load_all(made.stdout) if item]
 

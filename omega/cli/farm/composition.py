@@ -25,7 +25,7 @@ from omega.cli.farm.processes import Child, Processes, exchange_line, fatal, not
 from omega.cli.farm.redis_server import Keys, redis_child, wait_for_redis, write_private
 from omega.config import Settings
 from omega.domain import timeframe_ns
-from omega.errors import OmegaError
+from omega.errors import EnvironmentFault, OmegaError
 from omega.resilience import ended
 from omega.runtime.ports import HeldPorts
 from omega.topology import redis_user
@@ -173,7 +173,11 @@ class Farm:
         following = asyncio.Event()
         self._spawn(self.observer.follow_records(following))
         self._spawn(self.observer.follow_signals())
-        await following.wait()
+        try:
+            await asyncio.wait_for(following.wait(), READY_S)
+        except TimeoutError:
+            log = self.options.home / "redis.log"
+            raise EnvironmentFault(f"the bus let nobody read its records within {READY_S:.0f} s; see {log}") from None
         await self.until_ready(set(self.processes.children) - {"redis"})
         self.ready_after_s = time.monotonic() - self._started
         self._spawn(self.watch_health())

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
+from omega._structlog import structlog
 from omega.backtest.types import FundingSeries, Market
 from omega.domain.time import iso
 from omega.domain.time import timeframe_ns as length_of

@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from omega._without import without
 from omega.errors import ConfigError
 from omega.storage.engine import Database
 from omega.storage.ledger.partitions import is_partition
 from omega.storage.tables import metadata
+
+with without("pygments"):  # Mako would colour its error pages with it: half of what Alembic's import takes
+    from alembic import command
+    from alembic.autogenerate import compare_metadata
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.util import CommandError
 
 
 async def upgrade(database: Database, target: str = "head") -> str:

@@ -45,6 +45,7 @@ def _kubernetes(environment: str) -> dict[str, dict[str, Any]]:
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     objects = list(yaml.safe_load_all(made.stdout))
     maps = {item["metadata"]["name"]: item["data"] for item in objects if item["kind"] == "ConfigMap"}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from omega.errors import EnvironmentFault
+from omega.testing import commands
 from omega.testing.servers import ValkeyServer, valkey_server
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,10 +23,20 @@ def omega(tmp_path: Path) -> Omega:
     """Run `omega` in an empty directory with the project's configuration."""
 
     def call(*args: str, within_s: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+        return commands.omega(args, cwd=tmp_path, env={**environment(), **env}, within_s=within_s)
+
+    return call
+
+
+@pytest.fixture
+def cold_omega(tmp_path: Path) -> Omega:
+    """Start `python -m omega.cli` there, as a person does."""
+
+    def call(*args: str, within_s: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "omega.cli", *args],
             cwd=tmp_path,
-            env={**os.environ, "OMEGA_CONFIG_DIR": str(ROOT / "config"), "PYTHONPATH": str(ROOT), **env},
+            env={**environment(), **env},
             capture_output=True,
             text=True,
             timeout=within_s,
@@ -33,6 +44,10 @@ def omega(tmp_path: Path) -> Omega:
         )
 
     return call
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMEGA_CONFIG_DIR": str(ROOT / "config"), "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""`omega config`, `topics`, `bot` and `doctor` as processes, against a real server: output and exit codes."""
+"""`omega config`, `topics`, `bot` and `doctor` as processes, against a real server: output and exit codes.
+
+One call of each group starts as a person's does (`cold_omega`), the others fork from a warm one.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +82,8 @@ async def runner(bus: RedisBus, server: ValkeyServer) -> AsyncIterator[RunnerSer
 
 
 @pytest.mark.parametrize("env", ["dev", "paper"])
-def test_config_check_shipped_configuration_is_fine(env: str, omega: Omega) -> None:
-    done = omega("config", "check", "--env", env, "--json")
+def test_config_check_shipped_configuration_is_fine(env: str, cold_omega: Omega) -> None:
+    done = cold_omega("config", "check", "--env", env, "--json")
 
     assert (done.returncode, json.loads(done.stdout)["fine"]) == (FINE, True), done.stderr
 
@@ -178,11 +181,13 @@ async def test_topics_list_and_tail_show_what_is_on_the_bus(bus: RedisBus, serve
     assert [row["data"]["decision"]["bar_ts_ns"] for row in shown] == [3, 4]
 
 
-async def test_topics_doctor_exit_code_tells_bad_from_fine(bus: RedisBus, server: ValkeyServer, omega: Omega) -> None:
+async def test_topics_doctor_exit_code_tells_bad_from_fine(
+    bus: RedisBus, server: ValkeyServer, cold_omega: Omega
+) -> None:
     await bus.send(decision("xyko", 1))
-    fine = await call(omega, server, "topics", "doctor", "--json")
+    fine = await call(cold_omega, server, "topics", "doctor", "--json")
     await bus.send(intent(1))
-    bad = await call(omega, server, "topics", "doctor")
+    bad = await call(cold_omega, server, "topics", "doctor")
 
     assert (fine.returncode, [row["level"] for row in json.loads(fine.stdout)]) == (FINE, ["ok"])
     assert bad.returncode == FINDING
@@ -224,9 +229,9 @@ def test_server_that_is_not_there_exits_3_without_its_password(arguments: tuple[
 
 
 async def test_bot_list_pause_and_resume_reach_a_real_bot(
-    runner: RunnerService, server: ValkeyServer, omega: Omega
+    runner: RunnerService, server: ValkeyServer, omega: Omega, cold_omega: Omega
 ) -> None:
-    paused = await call(omega, server, "bot", "pause", "fib-btc", "--reason", "news")
+    paused = await call(cold_omega, server, "bot", "pause", "fib-btc", "--reason", "news")
     listed = await call(omega, server, "bot", "list", "--json")
     resumed = await call(omega, server, "bot", "resume", "fib-btc")
     pretty = await call(omega, server, "bot", "list")
@@ -294,8 +299,8 @@ def test_bot_wrong_words_exit_2(arguments: tuple[str, ...], words: str, omega: O
 # ---- omega doctor
 
 
-def test_doctor_sound_machine_has_everything_it_needs(omega: Omega) -> None:
-    done = omega("doctor", "--json")
+def test_doctor_sound_machine_has_everything_it_needs(cold_omega: Omega) -> None:
+    done = cold_omega("doctor", "--json")
     rows = json.loads(done.stdout)
 
     assert done.returncode == FINE, [row for row in rows if row["needed"] and not row["fine"]]

@@ -35,7 +35,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(project), "PYTHONPYCACHEPREFIX": str(project / ".pycache")},
         capture_output=True,
         text=True,
         timeout=120,

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from omega.bus import RedisBus, connect
+from omega.testing.bounds import exit_code
 from omega.testing.discord import World
 from omega.testing.servers import free_port
 
@@ -88,7 +89,7 @@ class Stage:
         """Kill the server."""
         assert self.redis is not None
         self.redis.kill()
-        await self.redis.wait()
+        await exit_code(self.redis)
 
     async def start_bot(self, instance: str = "one", **env: str) -> asyncio.subprocess.Process:
         """Start the bot as a container would."""
@@ -142,7 +143,7 @@ async def process(argv: list[str], env: dict[str, str], log: Path) -> AsyncItera
                     await child.wait()
             except TimeoutError:
                 child.kill()
-                await child.wait()
+                await exit_code(child)
 
 
 @asynccontextmanager

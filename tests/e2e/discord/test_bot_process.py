@@ -10,6 +10,7 @@ import pytest
 
 from omega.bus import BotStatus, Command, CommandResult, Message, RedisBus, SendResult, Verb
 from omega.domain import Fill, Mode, Role, Side
+from omega.testing.bounds import exit_code
 
 D = Decimal
 
@@ -143,7 +144,7 @@ async def test_second_process_takes_over_when_the_first_dies(stage: Any):
     assert (await stage.remote.state())["identifies"] == 1
 
     first.send_signal(signal.SIGTERM)
-    await first.wait()
+    await exit_code(first)
     state = await stage.remote.until(lambda s: s["connected"] == 1 and s["identifies"] == 2)
 
     assert state["puts"] == 1

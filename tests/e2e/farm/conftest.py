@@ -10,18 +10,31 @@ from pathlib import Path
 
 import pytest
 
+from omega.testing import commands
+
 ROOT = Path(__file__).resolve().parents[3]
+Omega = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def omega(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line as a person would, in an empty directory."""
+def omega(tmp_path: Path) -> Omega:
+    """Run the command line in an empty directory."""
+
+    def call(*args: str, within_s: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+        return commands.omega(args, cwd=tmp_path, env={**environment(), **env}, within_s=within_s)
+
+    return call
+
+
+@pytest.fixture
+def cold_omega(tmp_path: Path) -> Omega:
+    """Start it there as a person would."""
 
     def call(*args: str, within_s: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "omega.cli", *args],
             cwd=tmp_path,
-            env={**os.environ, "OMEGA_CONFIG_DIR": str(ROOT / "config"), "PYTHONPATH": str(ROOT), **env},
+            env={**environment(), **env},
             capture_output=True,
             text=True,
             timeout=within_s,
@@ -29,3 +42,7 @@ def omega(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return call
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMEGA_CONFIG_DIR": str(ROOT / "config"), "PYTHONPATH": str(ROOT)}

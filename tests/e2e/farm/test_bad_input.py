@@ -65,23 +65,44 @@ def test_up_wrong_symbol_names_it_and_the_known_ones(omega: Omega, config: Path)
     refused(done, USAGE, "DOGE-USDT.P", "BTC-USDT.P")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("fault", "column"), [("nan", "high"), ("gap", "ts")])
-def test_up_broken_candle_file_names_row_and_column(fault: str, column: str, omega: Omega, tmp_path: Path) -> None:
+@pytest.fixture
+def candles(tmp_path: Path) -> Path:
+    """A copy of the recorded candles to spoil."""
     shutil.copytree(ROOT / "data", tmp_path / "data")
-    path = tmp_path / "data" / "candles" / "BTCUSDT-1m.parquet"
-    table = pq.read_table(path)
-    if fault == "nan":
-        values = table.column(column).to_pylist()
-        values[500] = float("nan")
-        table = table.set_column(table.schema.get_field_index(column), column, pa.array(values))
-    else:
-        table = pa.concat_tables([table.slice(0, 500), table.slice(510)])
-    pq.write_table(table, path)
+    return tmp_path / "data" / "candles" / "BTCUSDT-1m.parquet"
 
-    done = omega("up", "--bars", "1", "--speed", "lockstep", "--data", str(tmp_path / "data"))
 
-    refused(done, USAGE, "BTCUSDT-1m.parquet", f"row 501, column {column}", "simulator cannot start")
+@pytest.mark.slow
+def test_up_broken_candle_file_names_row_and_column(cold_omega: Omega, candles: Path) -> None:
+    """What the simulator says is what the person reads."""
+    table = pq.read_table(candles)
+    values = table.column("high").to_pylist()
+    values[500] = float("nan")
+    pq.write_table(table.set_column(table.schema.get_field_index("high"), "high", pa.array(values)), candles)
+
+    options = ("--bars", "1", "--speed", "lockstep", "--bots", "ema-btc", "--data", str(candles.parents[1]))
+    done = cold_omega("up", *options)
+
+    refused(done, USAGE, "BTCUSDT-1m.parquet", "row 501, column high", "simulator cannot start")
+
+
+def test_simulator_gap_in_the_candles_names_row_and_column(candles: Path) -> None:
+    table = pq.read_table(candles)
+    pq.write_table(pa.concat_tables([table.slice(0, 500), table.slice(510)]), candles)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "services.simulator", "--port", "0", "--data", str(candles.parents[1])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == USAGE, done.stderr
+    assert "BTCUSDT-1m.parquet" in done.stderr
+    assert "row 501, column ts" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_up_redis_that_does_not_answer_says_what_to_do(omega: Omega) -> None:
@@ -112,13 +133,12 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one megabyte; only the administrator may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     if done.returncode:
         pytest.skip(f"a small file system cannot be mounted here, the disk-full case is not run: {done.stderr.strip()}")
     yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
 
 
 @pytest.mark.parametrize(("filled", "words"), [(False, "MB left"), (True, "cannot write")])
@@ -131,23 +151,3 @@ def test_up_disk_full_says_so_before_anything_runs(omega: Omega, tiny_disk: Path
 
     refused(done, ENVIRONMENT, words, "--home")
     assert not list(tiny_disk.glob("*.log"))
-
-
-def test_simulator_port_in_use_says_which(tmp_path: Path) -> None:
-    """A taken port is one sentence and status 3."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "services.simulator", "--port", str(port)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    assert done.returncode == ENVIRONMENT, done.stderr
-    assert str(port) in done.stderr
-    assert "Traceback" not in done.stderr

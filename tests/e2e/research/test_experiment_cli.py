@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from omega.testing import commands
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +71,16 @@ def omega(home: Path) -> Omega:
 
 
 @pytest.fixture(scope="module")
+def warm_omega(home: Path) -> Omega:
+    """Ask there for what runs nothing."""
+
+    def call(*args: str) -> subprocess.CompletedProcess[str]:
+        return commands.omega(("experiment", *args), cwd=home, env=_environment(home))
+
+    return call
+
+
+@pytest.fixture(scope="module")
 def report(omega: Omega) -> dict[str, object]:
     """Run the small shipped experiment once, over two worker processes."""
     done = omega("run", str(SHIPPED / "moon_and_mind.yaml"), "--json", "--workers", "2")
@@ -115,10 +127,10 @@ def test_experiment_one_process_finds_the_same_as_two(report: dict[str, object],
     assert found["arms"] == report["arms"]
 
 
-def test_experiment_list_show_and_trials_know_what_ran(report: dict[str, object], omega: Omega) -> None:
-    listed = json.loads(omega("list", "--json").stdout)
-    shown = omega("show", "moon_and_mind")
-    trials = json.loads(omega("trials", "ema_cross", "--json", "--limit", "5").stdout)
+def test_experiment_list_show_and_trials_know_what_ran(report: dict[str, object], warm_omega: Omega) -> None:
+    listed = json.loads(warm_omega("list", "--json").stdout)
+    shown = warm_omega("show", "moon_and_mind")
+    trials = json.loads(warm_omega("trials", "ema_cross", "--json", "--limit", "5").stdout)
 
     assert listed["moon_and_mind"]["adopted"] == []
     assert listed["cosmic_isolation"]["at"] is None
@@ -138,9 +150,9 @@ def test_experiment_list_show_and_trials_know_what_ran(report: dict[str, object]
     ],
 )
 def test_experiment_each_mistake_is_one_sentence_with_the_next_step(
-    report: dict[str, object], omega: Omega, args: tuple[str, ...], told: str
+    report: dict[str, object], warm_omega: Omega, args: tuple[str, ...], told: str
 ) -> None:
-    done = omega(*args)
+    done = warm_omega(*args)
 
     assert done.returncode == USAGE
     assert told in done.stderr

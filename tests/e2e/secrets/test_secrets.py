@@ -86,7 +86,7 @@ async def run_briefly(module: str, within_s: float, **env: str) -> bytes:
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()
-    return said + (await process.communicate())[0]
+    return said + (await asyncio.wait_for(process.communicate(), 60))[0]
 
 
 def metrics(port: int) -> bytes:
@@ -241,7 +241,7 @@ def test_no_demo_secret_stands_in_image_compose_or_manifest_outside_a_secret() -
         pytest.skip("kubectl is not installed: the manifests are not rendered. Install kubectl 1.27 or newer.")
     for overlay in ("dev", "paper", "live"):
         command = ["kubectl", "kustomize", str(ROOT / "deploy/k8s/overlays" / overlay)]
-        rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
         objects = list(yaml.safe_load_all(rendered))
         rest = [item for item in objects if item["kind"] != "Secret"]
         found += leaks(overlay, yaml.safe_dump_all(rest).encode(), values)

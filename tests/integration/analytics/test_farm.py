@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 from collections.abc import AsyncIterator
@@ -119,7 +120,8 @@ async def test_analysis_that_is_no_json_goes_to_the_dead_letters_and_stops_nothi
     await bus.send(AnalysisMade("fib", SYMBOL, "1m", 1, {}, "no json"))
     await bus.send(AnalysisMade("fib", SYMBOL, "1m", 1, {}, json.dumps({"summary": "sound"})))
     async with bus.records(bus.topics.dead_letters(bus.topics.analysis(SYMBOL)), group="test") as letters:
-        [letter, *_] = await anext(letters)
+        async with asyncio.timeout(60):
+            [letter, *_] = await anext(letters)
         async with letter:
             pass
     await bus.ask("ledger", "settle", {}, within_ns=WITHIN_NS)
@@ -133,7 +135,6 @@ async def test_positions_of_the_gateway_are_read_with_their_stops(bus: MemoryBus
     long = BookLine("fib", SYMBOL, D("0.02"), D(60_000), D(61_000), D(0), D(0), D(0), D("0.02"), D(59_000), 0.0)
     short = BookLine("trend", "ETH-USDT.P", D(-1), D(2500), D(2450), D(0), D(0), D(0), D(1), D(2600), 0.0)
     gateway = bus.peer("gateway/1")
-    import asyncio
 
     async def publish() -> None:
         while True:

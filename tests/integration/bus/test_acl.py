@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import fields
@@ -198,7 +199,7 @@ async def test_each_runner_sends_in_its_own_lane_and_the_gateway_reads_all(serve
             mine = Intent(**{**{f.name: getattr(sent, f.name) for f in fields(sent)},
                              "bot": "xyko", "venue": "bitget", "account": "acl"})  # fmt: skip
             assert await runner.send(mine, lease=lease) is SendResult.SENT
-            (delivery,) = await anext(batches)
+            (delivery,) = await asyncio.wait_for(anext(batches), 30)
             async with delivery:
                 assert delivery.received.topic == TOPICS.intents("bitget", "acl", high=mine.reduces, bot="xyko")
     finally:
@@ -303,7 +304,10 @@ async def test_ledger_reads_what_it_needs_and_numbers_come_through(server: Valke
     await runner.start()
     await ledger.start()
     try:
-        async with ledger.records(TOPICS.ledger(), TOPICS.decisions(), group="ledger", block_ms=50) as batches:
+        async with (
+            ledger.records(TOPICS.ledger(), TOPICS.decisions(), group="ledger", block_ms=50) as batches,
+            asyncio.timeout(30),
+        ):
             await runner.send(decision("xyko", 77))
             seen: list[int] = []
             while 77 not in seen:

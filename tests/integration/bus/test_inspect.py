@@ -24,7 +24,7 @@ from .conftest import Build
 async def test_list_topics_shows_entries_and_groups(build: Build):
     bus = await build()
     await bus.send_many([decision("xyko", number) for number in range(3)])
-    async with bus.records(bus.topics.decisions("xyko"), group="ledger", batch=2) as batches:
+    async with bus.records(bus.topics.decisions("xyko"), group="ledger", batch=2) as batches, asyncio.timeout(30):
         await anext(batches)
 
     (info,) = await list_topics(bus)
@@ -39,7 +39,8 @@ async def test_tail_gives_the_last_entries_then_what_comes(build: Build):
     await bus.send_many([decision("xyko", number) for number in range(10)])
     lines = tail(bus, bus.topics.decisions("xyko"), count=3)
 
-    got = [await anext(lines) for _ in range(3)]
+    async with asyncio.timeout(10):
+        got = [await anext(lines) for _ in range(3)]
     coming = asyncio.ensure_future(anext(lines))
     await asyncio.sleep(0.1)
     await bus.send(decision("xyko", 10))

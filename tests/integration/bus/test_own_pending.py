@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from omega.testing.bus_contract import decision
@@ -30,7 +31,7 @@ async def test_long_list_in_hand_comes_again_in_order_before_news_and_page_by_pa
     for number in range(HELD):
         await sender.send(decision("xyko", number))
     held = 0
-    async with first.records(topic, group="ledger", batch=BATCH, block_ms=50) as batches:
+    async with first.records(topic, group="ledger", batch=BATCH, block_ms=50) as batches, asyncio.timeout(30):
         async for batch in batches:
             held += len(batch)
             if held == HELD:
@@ -39,7 +40,7 @@ async def test_long_list_in_hand_comes_again_in_order_before_news_and_page_by_pa
     for number in range(HELD, HELD + 20):
         await sender.send(decision("xyko", number))
     second = await build("ledger/1")
-    async with second.records(topic, group="ledger", batch=BATCH, block_ms=50) as reader:
+    async with second.records(topic, group="ledger", batch=BATCH, block_ms=50) as reader, asyncio.timeout(30):
         begun = await anext(reader)
         assert len(begun) == BATCH
         waiting = sum(len(page) for _, page in reader._pages)  # type: ignore[attr-defined]

@@ -210,7 +210,11 @@ async def test_close_leaves_no_task_and_no_connection(server: ValkeyServer):
     bus = connect(server.url, env="dev", source="runner/leaver", patience=QUICK)
     await bus.start()
     await bus.lease("xyko")
-    async with bus.follow(bus.topics.decisions()), bus.records(bus.topics.decisions(), group="g") as batches:
+    async with (
+        bus.follow(bus.topics.decisions()),
+        bus.records(bus.topics.decisions(), group="g") as batches,
+        asyncio.timeout(30),
+    ):
         await bus.send(decision("xyko", 1))
         await anext(batches)
     await bus.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from omega.testing.bounds import killed_after
 from omega.testing.servers import ValkeyServer
 
 OWNER = (
@@ -27,7 +28,7 @@ def test_server_ends_when_its_owner_is_killed(state: str):
     """A killed test run leaves no server behind, whatever state it was in."""
     owner = subprocess.Popen([sys.executable, "-c", OWNER, state], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    with owner.stdout as out:
+    with owner.stdout as out, killed_after(owner):
         server = Path("/proc", out.readline().strip())
     assert server.exists()
     folder = (server / "cwd").readlink()

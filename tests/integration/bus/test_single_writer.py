@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from omega.bus import SendResult
+from omega.testing.bounds import exit_code
 from omega.testing.bus_contract import decision
 from omega.testing.servers import ValkeyServer
 
@@ -79,7 +80,7 @@ class OldWriter:
     async def end(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
         self.process.kill()
-        await self.process.wait()
+        await exit_code(self.process)
 
 
 async def test_writer_that_was_paused_while_its_lease_went_over_is_fenced_when_it_wakes(
@@ -118,8 +119,9 @@ async def test_writer_that_is_cut_off_doubts_before_the_lease_is_anybodys(
     server.freeze()
     cut = loop.time()
     try:
-        while lease.held:  # noqa: ASYNC110 - the property is what is tested
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(30):
+            while lease.held:  # noqa: ASYNC110 - the property is what is tested
+                await asyncio.sleep(0.005)
         doubted = loop.time() - cut
     finally:
         server.thaw()

@@ -19,6 +19,7 @@ from omega.bus import RedisBus, connect
 from omega.bus.acl import acl_file, users
 from omega.domain import FeedState, Reading
 from omega.errors import EnvironmentFault
+from omega.testing.bounds import exit_code
 from omega.testing.servers import ValkeyServer, valkey_server
 from omega.topology import redis_user
 
@@ -80,7 +81,7 @@ async def container(server: ValkeyServer, url: str, log: Path) -> AsyncIterator[
     finally:
         if process.returncode is None:
             process.terminate()
-        await process.wait()
+        await exit_code(process)
 
 
 async def reading_until(bus: RedisBus, factor: str, wanted: FeedState) -> Reading:
@@ -105,7 +106,7 @@ async def test_container_reads_its_feed_and_after_a_kill_its_last_good_value(ser
             live = await reading_until(bus, "global_sentiment", FeedState.LIVE)
             moon = await reading_until(bus, "moon_phase", FeedState.CALCULATED)
             first.send_signal(signal.SIGKILL)
-            await first.wait()
+            await exit_code(first)
         answer["body"] = None
         async with container(server, url, log):
             kept = await reading_until(bus, "global_sentiment", FeedState.LIVE)

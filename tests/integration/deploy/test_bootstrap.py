@@ -65,7 +65,7 @@ def index() -> Iterator[Index]:
     yield served
     server.shutdown()
     server.server_close()
-    thread.join()
+    thread.join(30)
 
 
 @pytest.fixture

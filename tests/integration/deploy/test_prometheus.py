@@ -59,11 +59,11 @@ def exporter() -> Iterator[tuple[str, Metrics]]:
     yield f"127.0.0.1:{server.server_port}", metrics
     server.shutdown()
     server.server_close()
-    thread.join()
+    thread.join(30)
 
 
 def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ async def answering(bus: MemoryBus, *, silent: tuple[str, ...] = ()) -> AsyncIte
 
     ready = asyncio.Event()
     task = asyncio.create_task(live())
-    await ready.wait()
+    async with asyncio.timeout(10):
+        await ready.wait()
     try:
         yield heard
     finally:

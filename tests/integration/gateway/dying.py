@@ -15,6 +15,7 @@ from omega.domain import Intent
 
 ROOT = Path(__file__).resolve().parents[3]
 CHILD = Path(__file__).with_name("dying_gateway.py")
+WITHIN_S = 90.0
 
 
 async def die_at(bench: Any, point: str, *, intent: Intent | None = None, command: Command | None = None) -> None:
@@ -36,7 +37,12 @@ async def die_at(bench: Any, point: str, *, intent: Intent | None = None, comman
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await child.communicate(json.dumps(given).encode())
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            _, errors = await child.communicate(json.dumps(given).encode())
+    except TimeoutError:
+        child.kill()
+        raise
     assert child.returncode == -9, errors.decode()[-2000:]
 
 

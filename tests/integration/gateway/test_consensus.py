@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -49,7 +50,7 @@ async def told(bench: Any) -> dict[str, Any]:
 
 async def until_told(bench: Any, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     topic = bench.bus.topics.consensus("bitget", BTC)
-    async with bench.bus.signals(topic) as signals:
+    async with bench.bus.signals(topic) as signals, asyncio.timeout(60):
         async for received in signals:
             found = received.envelope.data
             assert isinstance(found, ConsensusPrice)

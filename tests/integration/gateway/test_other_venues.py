@@ -50,9 +50,10 @@ class Gateway:
 
     async def told_the_time(self) -> None:
         """Push prices until the gateway has heard the venue's own time, for which it waits a while at its start."""
-        while not self.service.account.venue.venue_ns():
-            await self.server.push("ticker")
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(30):
+            while not self.service.account.venue.venue_ns():
+                await self.server.push("ticker")
+                await asyncio.sleep(0.02)
 
     async def send(self, action: Action, side: Side) -> Any:
         self.sent += 1

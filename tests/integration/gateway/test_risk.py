@@ -237,9 +237,10 @@ async def test_fleet_limit_waits_for_the_other_account_and_counts_it(bench: Any)
         "bitget", "second", Mode.PAPER, Decimal(1), Decimal(1), (), {}, {}, 0, 0.0, False, "", True, 1, uses=(use,)
     )
     fleet = bench.gateway.account.risk.fleet
-    while not list(fleet.uses(bench.gateway.account.risk.scopes("alpha", BTC)[0])):
-        await bench.bus.send(other)
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while not list(fleet.uses(bench.gateway.account.risk.scopes("alpha", BTC)[0])):
+            await bench.bus.send(other)
+            await asyncio.sleep(0.01)
 
     assert await verdict(bench, size="0.01") == (OrderState.DENIED, "gross_notional")
     assert (await verdict(bench, bot="beta", size="0.004"))[0] is OrderState.WORKING

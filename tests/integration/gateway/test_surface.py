@@ -5,6 +5,7 @@ Liquidation, funding, daily loss.
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -121,7 +122,7 @@ async def test_daily_loss_halts_entries(bench: Any) -> None:
 async def test_account_status_comes_every_second_and_after_a_fill(bench: Any) -> None:
     seen: list[AccountStatus] = []
     topic = bench.bus.topics.account_status("bitget", "main")
-    async with bench.bus.signals(topic) as signals:
+    async with bench.bus.signals(topic) as signals, asyncio.timeout(30):
         await bench.enter()
         async for received in signals:
             seen.append(received.envelope.data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from omega.testing import commands
 
 from .conftest import RealBench
 
@@ -39,7 +40,6 @@ Omega = Callable[..., Awaitable[Done]]
 @pytest.fixture
 def omega(real: RealBench, tmp_path: Path) -> Omega:
     async def call(*args: str, **env: str) -> Done:
-        pipe = asyncio.subprocess.PIPE
         whole = {
             **os.environ,
             "OMEGA_CONFIG_DIR": str(ROOT / "config"),
@@ -47,12 +47,8 @@ def omega(real: RealBench, tmp_path: Path) -> Omega:
             "OMEGA_REDIS_URL": real.redis.url,
             **env,
         }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "omega.cli", *args, cwd=tmp_path, env=whole, stdout=pipe, stderr=pipe
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        return Done(process.returncode or 0, out.decode(), err.decode())
+        done = await asyncio.to_thread(commands.omega, args, cwd=tmp_path, env=whole)
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return call
 

@@ -62,4 +62,4 @@ def venue() -> Iterator[Venue]:
         yield found
     finally:
         process.kill()
-        process.wait()
+        process.wait(30)

@@ -1,5 +1,6 @@
 """Backup, restore and the drill, over a file of SQLite and a real PostgreSQL server, with a real Redis server."""
 
+import asyncio
 import importlib.util
 import sqlite3
 from collections.abc import Iterator
@@ -170,7 +171,7 @@ async def test_redis_snapshot_brings_streams_groups_and_pending_back(valkey: Val
     topic = bus.topics.audit()
     for number in range(5):
         await bus.send(AuditNote("alice", "cli", "pause", f"bot-{number}", "accepted"))
-    async with bus.records(topic, group="ledger", batch=3) as batches:
+    async with bus.records(topic, group="ledger", batch=3) as batches, asyncio.timeout(30):
         await anext(aiter(batches))
     await bus.redis.set("other:key", "x")
 

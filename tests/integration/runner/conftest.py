@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -184,7 +185,7 @@ class Desk:
 
     async def status(self) -> BotStatus:
         """Return the next status that the runner sends."""
-        async with self.bus.signals(self.bus.topics.bot_status(BOT)) as stream:
+        async with self.bus.signals(self.bus.topics.bot_status(BOT)) as stream, asyncio.timeout(10):
             await self.bot._status()
             async for received in stream:
                 assert isinstance(received.envelope.data, BotStatus)
@@ -193,8 +194,6 @@ class Desk:
 
 
 async def _breathe() -> None:
-    import asyncio
-
     await asyncio.sleep(0.005)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from omega.testing.bounds import killed_after
 from omega.testing.servers import ValkeyServer, valkey_server
 
 PROGRAM = """
@@ -67,11 +68,12 @@ def start(url: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
 def follow(process: subprocess.Popen[str], event: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     assert process.stdout is not None
     lines: list[dict[str, Any]] = []
-    for text in process.stdout:
-        lines.append(json.loads(text))
-        if lines[-1]["event"] == event:
-            return lines, lines[-1]
-    _, error = process.communicate()
+    with killed_after(process):
+        for text in process.stdout:
+            lines.append(json.loads(text))
+            if lines[-1]["event"] == event:
+                return lines, lines[-1]
+        _, error = process.communicate()
     raise AssertionError(f"{event} never came; {lines} {error}")
 
 

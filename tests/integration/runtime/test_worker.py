@@ -169,8 +169,9 @@ async def test_worker_sees_its_child_to_the_end_when_whoever_ends_it_is_cancelle
     await worker.run(("double", 1))
     pid = worker.pid
     resting = asyncio.ensure_future(worker.rest(-1.0))
-    while worker.pid:  # noqa: ASYNC110 - to the point where the child is being ended
-        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        while worker.pid:  # noqa: ASYNC110 - to the point where the child is being ended
+            await asyncio.sleep(0)
 
     resting.cancel()
     await asyncio.gather(resting, return_exceptions=True)

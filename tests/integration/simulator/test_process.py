@@ -58,7 +58,7 @@ async def start() -> AsyncIterator[Callable[..., Any]]:
     yield launch
     for process in running:
         process.kill()
-        process.wait()
+        process.wait(30)
 
 
 def client_of(port: int) -> Any:
@@ -107,7 +107,7 @@ async def test_simulator_killed_comes_back_with_orders_and_clock(start: Any, tmp
         before = await asyncio.to_thread(get, admin, "/ledger")
 
         process.kill()
-        process.wait()
+        process.wait(30)
         await start(port, admin, *options)
 
         assert await asyncio.to_thread(get, admin, "/ledger") == before

@@ -53,6 +53,6 @@ def test_step_in_another_thread_runs_as_it_is() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join()
+    thread.join(60)
 
     assert done == [True]

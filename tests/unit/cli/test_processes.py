@@ -90,7 +90,7 @@ async def test_processes_stop_ends_the_stubborn_too_and_the_last_last(tmp_path: 
     waits = [asyncio.create_task(_note(one, gone)) for one in made.children.values()]
 
     await made.stop(within_s=0.5, last="redis")
-    await asyncio.gather(*waits)
+    await asyncio.wait_for(asyncio.gather(*waits), 30)
 
     assert [one.pid for one in made.children.values()] == [0, 0, 0]
     assert gone[-1] == "redis"

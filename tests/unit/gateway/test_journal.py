@@ -17,6 +17,7 @@ import pytest
 from omega.bus import HaltChanged
 from omega.domain import Fill, OrderState, Role, Side, client_id, may_step
 from omega.errors import CorruptData, EnvironmentFault, Fenced, InvariantBroken
+from omega.testing.bounds import killed_after
 from services.gateway.journal import Journal
 from services.gateway.rows import Guard, JournalOrder, JournalPlan
 
@@ -236,9 +237,10 @@ def test_killed_at_any_point_keeps_whole_transactions_and_all_that_were_said(tmp
         path.unlink(missing_ok=True)
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
         assert child.stdout is not None
-        said = [int(child.stdout.readline()) for _ in range(after)]
+        with killed_after(child):
+            said = [int(child.stdout.readline()) for _ in range(after)]
         child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.wait(30)
         child.stdout.close()
         journal = Journal(path)
         journal.open()
@@ -273,6 +275,6 @@ def test_log_is_tidied_up_beside_commits_that_begin_meanwhile(journal: Any) -> N
         tidied = beside.submit(journal.checkpoint)
         for number in range(50):
             journal.put(f"later-{number}", "y")
-        tidied.result()
+        tidied.result(30)
 
     assert (journal.get("key-299"), journal.get("later-49")) == ("x" * 500, "y")

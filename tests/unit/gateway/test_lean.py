@@ -23,6 +23,7 @@ except Exception as error:
 
 
 def test_lean_import_gives_ccxts_own_class_and_no_other_exchange() -> None:
-    done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", CODE]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
     assert done.stdout.splitlines() == ["bitget bitget 0 True", "ConfigError True"], done.stderr

@@ -123,8 +123,7 @@ def test_market_reading_loads_no_pandas_and_no_numba() -> None:
         "print(sorted({'pandas', 'numba', 'ccxt', 'pyarrow.dataset'} & set(sys.modules)))"
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(CANDLES)], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", script, str(CANDLES)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, timeout=120)
 
     assert done.stdout.strip() == "[]"

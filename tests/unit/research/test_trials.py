@@ -15,6 +15,7 @@ import pytest
 from omega.errors import ConfigError, CorruptData, EnvironmentFault
 from omega.research import TrialLedger
 from omega.research.trials import TrialKind
+from omega.testing.bounds import killed_after
 
 WRITER = """
 import sys, time
@@ -106,8 +107,9 @@ def test_ledger_killed_writer_leaves_every_finished_trial(tmp_path: Path) -> Non
         [sys.executable, "-c", WRITER, str(path), "a", "100000"], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None
-    for _ in range(25):
-        writer.stdout.readline()
+    with killed_after(writer):
+        for _ in range(25):
+            writer.stdout.readline()
     time.sleep(0.05)
     os.kill(writer.pid, signal.SIGKILL)
     told = writer.stdout.read().split()
