@@ -56,6 +56,7 @@ class Commands:
         self._exchange = exchange
         self._flattener = flattener
         flattener.on_flat = self._flat
+        flattener.on_given_up = self._given_up
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -157,6 +158,11 @@ class Commands:
         self._tell(
             command, "confirmed", "every book that was to be flat is" if wish.target == FARM else "its book is flat"
         )
+
+    def _given_up(self, wish: Wish) -> None:
+        """Tell that the last bot of a command that is not flat trades again."""
+        command = Command(wish.command_id, Verb.FLATTEN, wish.target, wish.actor, "")
+        self._tell(command, "refused", "given up: a resume lets it trade again, with what it holds")
 
     async def _adopt(self, command: Command) -> str:
         """Give an EXTERNAL position to a bot, or close it."""

@@ -63,6 +63,7 @@ class GatewayService(BaseService):
     def __init__(self, *, settings: Settings, bus: Bus) -> None:
         super().__init__(settings=settings, bus=bus)
         switches(settings)
+        check_fleet(settings)
         self._lease: Lease | None = None
         journal = Journal(settings.gateway.journal)
         turns = Turns(settings.trading.venue, settings.gateway, self.metrics)
@@ -332,6 +333,20 @@ def switches(settings: Settings) -> None:
         off.append("gateway.consensus.urls is set")
     if off:
         raise ConfigError(f"live mode is not switched on: {'; '.join(off)}. Set all of them, or trading.mode: paper")
+
+
+def check_fleet(settings: Settings) -> None:
+    """Check that the fleet's accounts, where they are named, name this one: its share of their limits is unknown else.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    own, accounts = f"{settings.trading.venue}/{settings.trading.account}", settings.risk.accounts
+    if accounts and own not in accounts:
+        raise ConfigError(
+            f"risk.accounts names {', '.join(accounts)} and not this gateway's own {own}; "
+            f"write risk.accounts: [{', '.join([*accounts, own])}] on every gateway, and its part in risk.shares"
+        )
 
 
 def open_venue(settings: Settings) -> Venue:
