@@ -20,7 +20,7 @@ from omega.errors import OmegaError, Unresolved
 from omega.resilience import ended
 from services.gateway.account import Account
 from services.gateway.rows import JournalOrder
-from services.gateway.venue import Trade, VenueOrder
+from services.gateway.venue import EVERY_PLAN, Trade, VenueOrder
 
 _log = structlog.get_logger(__name__)
 _PROOFS: Final = 2
@@ -107,7 +107,7 @@ class LookUps:
             orders = await venue.open_orders()
         async with turns.read():
             orders += await venue.past_orders(order.symbol)
-        async with turns.read():
+        async with turns.read(call=EVERY_PLAN):
             plans = await venue.plans()
         async with turns.read():
             trades = await venue.trades(order.symbol, since_ns=self._account.journal.last_fill_ns(order.symbol))

@@ -129,7 +129,7 @@ class Recovery:
     async def check_positions(self) -> dict[str, Decimal]:
         """Compare the books with the venue's positions; a residual that stays halts entries."""
         account = self._account
-        async with account.turns.read():
+        async with account.turns.read(call="positions"):
             positions = await account.venue.positions()
         open_ = [position for position in positions if position.size]
         account.positions = {position.symbol: position.size for position in open_}

@@ -68,7 +68,7 @@ class GatewayService(BaseService):
         journal = Journal(settings.gateway.journal)
         turns = Turns(settings.trading.venue, settings.gateway, self.metrics)
         venue = open_venue(settings)
-        turns.retry_after_s = venue.retry_after_s
+        turns.retry_after_s, turns.weigh = venue.retry_after_s, venue.weight
         self.account = Account(settings=settings, journal=journal, venue=venue, metrics=self.metrics, turns=turns)
         self.keeper = StopKeeper(self.account)
         self.look_ups = LookUps(self.account)

@@ -38,7 +38,7 @@ from services.gateway.protection import (
 )
 from services.gateway.rows import JournalPlan
 from services.gateway.turns import GATEWAY
-from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
+from services.gateway.venue import EVERY_PLAN, ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
 
 ZERO: Final = Decimal(0)
 _PASSES: Final = 4
@@ -182,7 +182,7 @@ class StopKeeper:
                     return
 
     async def _read(self, *, every: bool) -> None:
-        async with self._account.turns.read(Lane.STOP):
+        async with self._account.turns.read(Lane.STOP, call=EVERY_PLAN if every else "plans"):
             plans = await self._account.venue.plans(every=every)
         now = {plan.order_id: plan for plan in plans}
         others = {} if every else {k: p for k, p in self._plans.items() if p.kind is PlanKind.OTHER and k not in now}

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from omega.domain import Bar, Instrument
@@ -19,6 +20,7 @@ from omega.resilience import ended, retry_read
 from services.gateway.capabilities import Resize, StopForm
 from services.gateway.classify import RefusalKind, raised, raised_read
 from services.gateway.venue import (
+    EVERY_PLAN,
     Ack,
     Balance,
     FundingBill,
@@ -52,6 +54,8 @@ class CcxtVenue(Rows):
     """The calls of ccxt that list finished orders."""
     plan_lists: ClassVar[tuple[Json, ...]] = ({"trigger": True},)
     """The parameters of the lists of live trigger orders; stops and targets stand in the first."""
+    weights: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    """What a call takes of its lane where its endpoint is slower than the lane's others: their rate over its own."""
     candle_page: ClassVar[int] = 1000
     price_call: ClassVar[str] = "fetch_tickers"
     """The call of ccxt that lists the newest prices."""
@@ -212,6 +216,10 @@ class CcxtVenue(Rows):
             text = next((value for key, value in headers.items() if str(key).lower() == "retry-after"), "")
             waits.append(float(text) if str(text).isdigit() else 0.0)
         return max(waits)
+
+    def weight(self, call: str) -> float:
+        """Return how many requests of its lanes a call counts for."""
+        return self.weights.get(call, 1.0) * (len(self.plan_lists) if call == EVERY_PLAN else 1)
 
     async def time_ns(self) -> int:
         """Ask the venue for its clock."""
