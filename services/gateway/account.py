@@ -66,7 +66,7 @@ class Account:
         self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
         self.risk = RiskGate(settings, self)
         self.halt.on_release = self.risk.curves.rebase
-        journal.watch(self.risk.reservations)
+        journal.watch(self.risk.reservations, self.books)
         self.positions: dict[str, Decimal] = {}
         self.balance = Balance(Decimal(0), Decimal(0))
         self.last: dict[str, Decimal] = {}

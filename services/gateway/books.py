@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 
 from omega.domain import EXTERNAL, Fill, Position
+from services.gateway.rows import JournalOrder
 
 Key = tuple[str, str]
 """(bot, symbol)"""
@@ -22,6 +23,7 @@ class Books:
 
     def __init__(self) -> None:
         self._books: dict[Key, Position] = {}
+        self._before: dict[Key, Position | None] | None = None
 
     def load(
         self,
@@ -49,12 +51,11 @@ class Books:
     def apply(self, fill: Fill) -> Position:
         """Take a fill into its book and return the book."""
         key = (str(fill.bot), str(fill.symbol))
-        self._books[key] = self._books.get(key, Position()).apply(fill)
-        return self._books[key]
+        return self._change(key, self._books.get(key, Position()).apply(fill))
 
     def pay(self, bot: str, symbol: str, amount: Decimal) -> None:
         """Take a funding payment into a book."""
-        self._books[bot, symbol] = self._books.get((bot, symbol), Position()).funded(amount)
+        self._change((bot, symbol), self._books.get((bot, symbol), Position()).funded(amount))
 
     def book(self, bot: str, symbol: str) -> Position:
         """Return one book."""
@@ -86,6 +87,34 @@ class Books:
         """Return the sum of the open notionals, of one bot or of the account."""
         books = ((held, book) for (name, held), book in self._books.items() if book.size and bot in {"", name})
         return sum((abs(book.size) * price(held) for held, book in books), ZERO)
+
+    # a transaction of the journal -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Remember what changes from here on."""
+        self._before = {}
+
+    def note(self, order: JournalOrder) -> None:
+        """Nothing: orders are no books."""
+
+    def commit(self) -> None:
+        """Keep it."""
+        self._before = None
+
+    def roll_back(self) -> None:
+        """Undo it: the disk has refused, and what is not written will be told again."""
+        before, self._before = self._before or {}, None
+        for key, book in before.items():
+            if book is None:
+                self._books.pop(key, None)
+            else:
+                self._books[key] = book
+
+    def _change(self, key: Key, book: Position) -> Position:
+        if self._before is not None:
+            self._before.setdefault(key, self._books.get(key))
+        self._books[key] = book
+        return book
 
     def _pay(self, payment: tuple[int, str, str, Decimal]) -> None:
         _, bot, symbol, amount = payment

@@ -7,7 +7,8 @@ batch of pushes is one transaction.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -53,7 +54,7 @@ class PrivateSide:
         frames, self._frames = list(self._frames), deque()
         account = self._account
         try:
-            with account.journal.transaction():
+            with self._writing():
                 for frame in frames:
                     for plan in frame.plans:
                         self._keeper.note(plan)
@@ -64,8 +65,6 @@ class PrivateSide:
                         self._keeper.hear(plan)
         except EnvironmentFault as error:
             _log.error("journal.refused", error=str(error))
-            account.books.load(account.journal.fills(), account.journal.funding())
-            account.halt_in_memory(f"the journal cannot be written: {error}")
             self._keeper.request("journal")
         if frames:
             self.on_worked()
@@ -78,9 +77,13 @@ class PrivateSide:
         self._account.activity.frames = 0
 
     def take_trades(self, trades: Iterable[Trade]) -> int:
-        """Book executions, each once; return how many were new."""
+        """Book executions, each once; return how many were new.
+
+        Raises:
+            EnvironmentFault: the journal cannot be written; none of them is booked, and entries are halted.
+        """
         account, new = self._account, 0
-        with account.journal.transaction():
+        with self._writing():
             for trade in trades:
                 known = account.instrument(trade.symbol) is not None
                 if known and trade.size > 0 and not account.journal.has_trade(trade.trade_id):
@@ -89,11 +92,25 @@ class PrivateSide:
         return new
 
     def take_funding(self, bills: Iterable[FundingBill]) -> None:
-        """Share out funding payments to the books by their size."""
-        with self._account.journal.transaction():
+        """Share out funding payments to the books by their size.
+
+        Raises:
+            EnvironmentFault: the journal cannot be written; none of them is booked, and entries are halted.
+        """
+        with self._writing():
             for bill in bills:
                 if not self._account.journal.has_funding(bill.funding_id):
                     self._pay(bill)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Make one commit of what is inside; a journal that refuses halts entries, for they would go by old books."""
+        try:
+            with self._account.journal.transaction():
+                yield
+        except EnvironmentFault as error:
+            self._account.halt_in_memory(f"the journal cannot be written: {error}")
+            raise
 
     # one push -------------------------------------------------------------------------------------------------------
 
