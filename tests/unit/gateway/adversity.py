@@ -39,7 +39,7 @@ from services.gateway.risk.levers import Levers
 from services.gateway.rows import JournalOrder
 from services.gateway.stops import StopKeeper
 from services.gateway.turns import Turns
-from services.gateway.venue import Trade
+from services.gateway.venue import PrivateFrame, Trade
 
 D = Decimal
 BTC = "BTC-USDT.P"
@@ -88,6 +88,13 @@ class Desk:
         self.flattener = Flattener(self.account, self.recovery)
         exchange = ExchangeService(self.account, self.path, dict)
         self.commands = Commands(self.account, self.bus, exchange, Levers(self.account), self.flattener)
+
+    def on_private_open(self) -> None:
+        """Nothing was missed: the desk listens from the beginning."""
+
+    def on_private(self, frame: PrivateFrame) -> None:
+        """Take a push of the venue."""
+        self.private.hear(frame)
 
     def size(self, bot: str = "ann") -> Decimal:
         return self.account.books.book(bot, BTC).size

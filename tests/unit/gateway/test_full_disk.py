@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,16 @@ async def test_command_waits_for_the_disk_and_is_no_dead_letter(desk: Desk) -> N
     assert waiting
     assert desk.account.standing.of("ann") == "paused"
     assert desk.journal.command_stage("c1") == "accepted"
+
+
+def test_journal_that_another_program_has_locked_is_no_damage(desk: Desk) -> None:
+    """Somebody looks into the file with a tool of his own: what waits is written when he has gone."""
+    desk.journal._connection().execute("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(desk.journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(EnvironmentFault, match="another program"):
+            desk.journal.put("key", "value")
+        other.execute("ROLLBACK")
+    desk.journal.put("key", "value")
+
+    assert desk.journal.get("key") == "value"
