@@ -124,7 +124,7 @@ class Books:
 def share(amount: Decimal, sizes: Mapping[str, Decimal], step: Decimal) -> dict[str, Decimal]:
     """Split an amount by the weight of signed sizes, in steps; the biggest takes what does not divide.
 
-    Used for funding (weights keep their sign: a short receives what a long pays) and for liquidations.
+    Used for funding: weights keep their sign, a short receives what a long pays.
     """
     net = sum(sizes.values(), ZERO)
     if not sizes or not net:
@@ -132,6 +132,32 @@ def share(amount: Decimal, sizes: Mapping[str, Decimal], step: Decimal) -> dict[
     parts = {bot: _cut(amount * size / net, step) for bot, size in sizes.items()}
     biggest = max(sizes, key=lambda bot: (abs(sizes[bot]), bot))
     parts[biggest] += amount - sum(parts.values(), ZERO)
+    return {bot: part for bot, part in parts.items() if part}
+
+
+def closings(amount: Decimal, held: Mapping[str, Decimal], step: Decimal) -> dict[str, Decimal]:
+    """Split an execution that closes positions by their sizes, in steps: nobody closes more than it holds.
+
+    Args:
+        amount: what was closed, above zero.
+        held: the sizes on the side that it closes, without sign.
+        step: the venue's; what does not divide goes to the greatest remainders.
+
+    Returns:
+        The parts above zero; what is beyond all that is held is EXTERNAL.
+    """
+    whole = sum(held.values(), ZERO)
+    left = closed = min(amount, whole)
+    parts = {bot: _cut(closed * size / whole, step) for bot, size in held.items()} if whole else {}
+    left -= sum(parts.values(), ZERO)
+    by_rest = sorted(parts, key=lambda bot: (parts[bot] - closed * held[bot] / whole, bot))
+    for most in (step, amount):  # a step for each, then what is smaller than one
+        for bot in by_rest:
+            more = min(left, most, held[bot] - parts[bot])
+            parts[bot] += more
+            left -= more
+    if amount > closed:
+        parts[str(EXTERNAL)] = parts.get(str(EXTERNAL), ZERO) + amount - closed
     return {bot: part for bot, part in parts.items() if part}
 
 

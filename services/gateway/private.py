@@ -18,7 +18,7 @@ import structlog
 from omega.domain import EXTERNAL, Role
 from omega.errors import EnvironmentFault
 from services.gateway.account import Account
-from services.gateway.books import Books, share
+from services.gateway.books import Books, closings, share
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import ROLE_OF_PLAN, FundingBill, PlanKind, PrivateFrame, Trade
 
@@ -167,7 +167,7 @@ class PrivateSide:
         own = min(trade.size, reducible, abs(sizes.pop(str(EXTERNAL), ZERO)))
         closed = min(trade.size - own, reducible - own, sum((abs(size) for size in sizes.values()), ZERO))
         step = account.require_instrument(trade.symbol).size_step
-        parts = share(closed, {name: abs(size) for name, size in sizes.items()}, step) if closed else {}
+        parts = closings(closed, {name: abs(size) for name, size in sizes.items()}, step) if closed else {}
         if trade.size > closed:
             parts[str(EXTERNAL)] = trade.size - closed
         done = 0
@@ -184,7 +184,7 @@ class PrivateSide:
         account = self._account
         sizes = {bot: size for bot, size in account.books.open(trade.symbol).items() if size * trade.side.sign < 0}
         step = account.require_instrument(trade.symbol).size_step
-        parts = share(trade.size, {bot: abs(size) for bot, size in sizes.items()}, step)
+        parts = closings(trade.size, {bot: abs(size) for bot, size in sizes.items()}, step)
         done = 0
         for bot, part in parts.items():
             suffix = f"/{bot}" if len(parts) > 1 else ""
