@@ -38,6 +38,8 @@ _STATES = {
     Status.REJECTED: OrderState.REJECTED,
 }
 _LATENCIES = 1_000
+ABSENT = "absent"
+"""The code of an order that was proven to be in no list of the venue."""
 
 
 class Account:
@@ -238,7 +240,8 @@ class Account:
         known = self.journal.order(found.client_id) if found.client_id else None
         if known is None:
             return None
-        if known.state is OrderState.REJECTED:
+        ours = known.state is OrderState.REJECTED or known.code == ABSENT
+        if ours and (found.status is Status.LIVE or found.filled > known.filled):
             self.halt_entries(f"order {found.client_id} was proven absent and is at the venue after all")
         new = self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=found.filled)
         if found.filled:

@@ -165,6 +165,8 @@ class Recovery:
                     found = await account.venue.order(order.symbol, order.client_id)
             if found is not None:
                 account.learn(found)
+            elif order.state is OrderState.WORKING:  # taken once, and now unknown: it blocks exits until that is proven
+                self._look_ups.begin(order.client_id)
 
     async def _read_past_plans(self, symbol: str) -> None:
         """Hear of stops that fired while nobody listened, so that their executions find their bot."""

@@ -84,6 +84,7 @@ class Desk:
         self.look_ups = LookUps(self.account)
         self.bus = MemoryBus(source="gateway/1")
         self.path = OrderPath(self.account, self.bus, self.look_ups, leased=lambda: True)
+        self.look_ups.on_trades = self.private.take_trades
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
         self.flattener = Flattener(self.account, self.recovery)
         exchange = ExchangeService(self.account, self.path, dict)
