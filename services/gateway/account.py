@@ -297,7 +297,7 @@ class Account:
             before = self.books.book(bot, trade.symbol)
             book = self.books.apply(fill)
             self.risk.filled(fill, before, book)
-            self._guard(fill, order, flat=not book.size)
+            self._guard(fill, order, before, book)
             self.journal.emit(f"fill:{fill.trade_id}", fill, corr=order.corr if order else "")
         if order is not None and trade.client_id in self._ahead:
             self._measure_ahead(trade.client_id, order.filled)
@@ -311,7 +311,8 @@ class Account:
         What opens or adds gets its guard; what offsets the bot's own position is taken off it.
         """
         external = self.books.book(EXTERNAL, symbol)
-        held = self.books.book(bot, symbol).size
+        book_before = self.books.book(bot, symbol)
+        held = book_before.size
         leg = f"adopt:{key}"
         with self.journal.transaction():
             for owner, part in ((str(EXTERNAL), -size), (bot, size)):
@@ -336,7 +337,7 @@ class Account:
                 book = self.books.apply(fill)
                 self.risk.reservations.hold(owner, symbol, book.size)
                 if owner == bot and held * size < 0:
-                    self._guard(fill, None, flat=not book.size)
+                    self._guard(fill, None, book_before, book)
                 self.journal.emit(f"fill:{fill.trade_id}", fill)
                 self.on_fill(fill)
             if held * size >= 0:
@@ -350,21 +351,25 @@ class Account:
         event = FundingPaid(bot, self.venue_name, self.name, bill.symbol, amount, bill.funding_id, bill.ts_ns)
         self.journal.emit(f"funding:{bill.funding_id}:{bot}", event)
 
-    def _guard(self, fill: Fill, order: JournalOrder | None, *, flat: bool) -> None:
-        """Open a leg with an entry's stop and target, or take a closing fill off the legs: the stop's own first."""
+    def _guard(self, fill: Fill, order: JournalOrder | None, before: Position, after: Position) -> None:
+        """Open a leg with an entry's stop and target, or take a closing fill off the legs: the stop's own first.
+
+        What an entry closes, because news of its exit have overtaken it, is no part of a leg.
+        """
         if fill.bot == EXTERNAL:
             return
         legs = self.journal.guards(fill.symbol, fill.bot)
         if order is not None and order.role is Role.ENTRY:
-            old = next((leg.size for leg in legs if leg.leg == order.client_id), Decimal(0))
-            size = old + fill.size
+            sign, none = fill.side.sign, Decimal(0)
+            old = next((leg.size for leg in legs if leg.leg == order.client_id), none)
+            size = old + max(after.size * sign, none) - max(before.size * sign, none)
             self.journal.put_guard(
                 Guard(fill.bot, fill.symbol, order.client_id, fill.side.sign, size, order.stop, order.target)
             )
             return
         plan = self.journal.plan(fill.client_id, fill.order_id)
         own = plan.leg if plan is not None else ""
-        left = sum((leg.size for leg in legs), Decimal(0)) if flat else fill.size
+        left = fill.size if after.size else sum((leg.size for leg in legs), Decimal(0))
         for leg in sorted(legs, key=lambda leg: leg.leg != own):
             cut = min(leg.size, left)
             left -= cut
