@@ -15,7 +15,20 @@ import structlog
 
 from omega.bus.messages import FundingPaid, OrderEvent, RiskVerdict
 from omega.config import Settings
-from omega.domain import EXTERNAL, TERMINAL, Bar, Fill, Instrument, Intent, OrderState, Position, Role, Side, may_step
+from omega.domain import (
+    EXTERNAL,
+    SECOND_NS,
+    TERMINAL,
+    Bar,
+    Fill,
+    Instrument,
+    Intent,
+    OrderState,
+    Position,
+    Role,
+    Side,
+    may_step,
+)
 from omega.domain import ids as _ids
 from omega.errors import EnvironmentFault, InvariantBroken
 from omega.telemetry import Metrics
@@ -38,6 +51,10 @@ _STATES = {
     Status.REJECTED: OrderState.REJECTED,
 }
 _LATENCIES = 1_000
+_ROUNDED = Decimal("1.001")
+"""A size that a venue has rounded is no more than this of what was ordered."""
+_OVERLAP_NS = 60 * SECOND_NS
+"""How far behind the newest known fill the executions are read again."""
 ABSENT = "absent"
 """The code of an order that was proven to be in no list of the venue."""
 
@@ -243,10 +260,22 @@ class Account:
         ours = known.state is OrderState.REJECTED or known.code == ABSENT
         if ours and (found.status is Status.LIVE or found.filled > known.filled):
             self.halt_entries(f"order {found.client_id} was proven absent and is at the venue after all")
-        new = self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=found.filled)
-        if found.filled:
-            self._measure_ahead(found.client_id, found.filled)
+        filled = min(found.filled, known.size)
+        if found.filled > known.size * _ROUNDED:
+            self.halt_entries(
+                f"order {found.client_id} is told filled {found.filled}, more than was ordered: {known.size}"
+            )
+        new = self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=filled)
+        if filled:
+            self._measure_ahead(found.client_id, filled)
         return new
+
+    def read_from_ns(self, symbol: str) -> int:
+        """Return the venue time to read executions of a symbol from: a while before the newest that is known.
+
+        A stamp of the future, as in a wrong unit, must not hide all that come after it.
+        """
+        return max(min(self.journal.last_fill_ns(symbol), self.market_ns()) - _OVERLAP_NS, 0)
 
     def ahead(self, *, bot: str = "") -> list[tuple[JournalOrder, Decimal]]:
         """Return the orders whose fills are told and not booked yet, with the size that the books still lack.

@@ -115,7 +115,7 @@ class LookUps:
         async with turns.read(call=EVERY_PLAN):
             plans = await venue.plans()
         async with turns.read():
-            trades = await venue.trades(order.symbol, since_ns=self._account.journal.last_fill_ns(order.symbol))
+            trades = await venue.trades(order.symbol, since_ns=self._account.read_from_ns(order.symbol))
         for found in orders:
             if found.client_id == order.client_id:
                 await self._adopt(found)
@@ -132,9 +132,9 @@ class LookUps:
         _log.info("order.found", client_id=found.client_id, order_id=found.order_id, status=found.status.value)
         self._account.learn(found)
         if found.filled:
-            since = self._account.journal.last_fill_ns(found.symbol)
+            since_ns = self._account.read_from_ns(found.symbol)
             async with self._account.turns.read():
-                trades = await self._account.venue.trades(found.symbol, since_ns=since)
+                trades = await self._account.venue.trades(found.symbol, since_ns=since_ns)
             self.on_trades(trades)
 
     def _conclude(self, client_id: str) -> None:

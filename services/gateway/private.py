@@ -86,7 +86,7 @@ class PrivateSide:
         with self._writing():
             for trade in trades:
                 known = account.instrument(trade.symbol) is not None
-                if known and trade.size > 0 and not account.journal.has_trade(trade.trade_id):
+                if known and trade.size and not account.journal.has_trade(trade.trade_id) and self._can_be(trade):
                     new += self._book(trade)
         account.activity.changed()
         return new
@@ -111,6 +111,14 @@ class PrivateSide:
         except EnvironmentFault as error:
             self._account.halt_in_memory(f"the journal cannot be written: {error}")
             raise
+
+    def _can_be(self, trade: Trade) -> bool:
+        """Keep an execution out that no market makes; a person has to see what the venue means by it."""
+        if trade.size > 0 and trade.price > 0:
+            return True
+        words = f"the venue tells an execution that cannot be: {trade.trade_id}, {trade.size} {trade.symbol}"
+        self._account.halt_entries(f"{words} at {trade.price}")
+        return False
 
     # one push -------------------------------------------------------------------------------------------------------
 

@@ -163,8 +163,8 @@ class Bitget(CcxtVenue):
         unified, found, before = self.unified(symbol), dict[str, Trade](), ""
         while True:
             params = {"idLessThan": before} if before else {}
-            rows = await self.read("list the fills", partial(self._data.fetch_my_trades, unified, None, PAGE, params))
-            page = [self.to_trade(row) for row in rows]
+            fetch = partial(self._data.fetch_my_trades, unified, None, PAGE, params)
+            page = await self.read_as("list the fills", fetch, self._as_trades)
             fresh = [item for item in page if item.trade_id not in found and item.ts_ns >= since_ns]
             found.update((item.trade_id, item) for item in fresh)
             if len(page) < PAGE or not fresh:
@@ -173,9 +173,8 @@ class Bitget(CcxtVenue):
 
     async def balance(self) -> Balance:
         """Return the futures wallet."""
-        return self.to_balance(
-            await self.read("read the balance", lambda: self._data.fetch_balance({"productType": PRODUCT}))
-        )
+        fetch = partial(self._data.fetch_balance, {"productType": PRODUCT})
+        return await self.read_as("read the balance", fetch, self.to_balance)
 
     async def may_withdraw(self) -> bool:
         """Tell whether the key could move money off the account."""
