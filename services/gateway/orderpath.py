@@ -19,7 +19,7 @@ import structlog
 from omega.bus.envelope import Envelope
 from omega.bus.messages import RiskVerdict
 from omega.bus.port import Bus, BusState, Delivery
-from omega.domain import Action, Intent, OrderState, Role, client_id
+from omega.domain import Action, Intent, OrderState, Role, Side, client_id
 from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
@@ -347,11 +347,15 @@ def _finite(value: Decimal) -> Decimal:
 
 
 def _reduces(order: JournalOrder, account: Account, size: Decimal) -> bool:
-    """An exit is reduce-only where it shrinks the venue's net position; one that uncovers another bot's may not be."""
+    """An exit is reduce-only where it shrinks the venue's net position; one that uncovers another bot's may not be.
+
+    What is under way on its side counts too: a venue refuses the second of two that the net position has no room for.
+    """
     if order.role is Role.ENTRY:
         return False
-    net = account.books.net(order.symbol)
-    return net * order.side.sign < 0 and size <= abs(net)
+    net, cell = account.books.net(order.symbol), account.risk.reservations.cells(account.entity).get(order.symbol)
+    under_way = ZERO if cell is None else cell.buys if order.side is Side.BUY else cell.sells
+    return net * order.side.sign < 0 and size + under_way <= abs(net)
 
 
 def _grows(order: JournalOrder, account: Account) -> bool:
