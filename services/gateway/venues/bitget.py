@@ -7,7 +7,7 @@ measured answers of ccxt 4.5.90.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
@@ -169,7 +169,20 @@ class Bitget(CcxtVenue):
             found.update((item.trade_id, item) for item in fresh)
             if len(page) < PAGE or not fresh:
                 return in_order(found.values())
-            before = min((item.trade_id for item in page), key=lambda text: (len(text), text))
+            before = _oldest(item.trade_id for item in page)
+
+    async def _live_plans(self, params: Json) -> list[PlanOrder]:
+        """Return the trigger orders of one kind, page by page: the newest come first, an old stop counts as well."""
+        found, before = dict[str, PlanOrder](), ""
+        while True:
+            asked = {**params, "idLessThan": before} if before else dict(params)
+            fetch = partial(self._data.fetch_open_orders, None, None, PAGE, asked)
+            page = await self.read_as("list the trigger orders", fetch, self._as_plans)
+            fresh = [plan for plan in page if plan.order_id not in found]
+            found.update((plan.order_id, plan) for plan in fresh)
+            if len(page) < PAGE or not fresh:
+                return list(found.values())
+            before = _oldest(plan.order_id for plan in page)
 
     async def balance(self) -> Balance:
         """Return the futures wallet."""
@@ -262,3 +275,8 @@ class Bitget(CcxtVenue):
     def _ws(self, way: str) -> str:
         api = self._data.urls["api"]
         return str((api["demo"] if self.options.sandbox else api["ws"])[way])
+
+
+def _oldest(ids: Iterable[str]) -> str:
+    """Return the id that was given first: they are numbers that grow."""
+    return min(ids, key=lambda text: (len(text), text))
