@@ -195,6 +195,15 @@ class StopKeeper:
                 self._gone(known, StopState.MISSING if known.leg in legs else StopState.REMOVED)
             elif not known.order_id:
                 self._resolve(known)
+        self._claim_late()
+
+    def _claim_late(self) -> None:
+        """Own stops of ours that stand though they did not count any more: they came after their replacement."""
+        owners = self._owners()
+        for plan in self._plans.values():
+            known = self._account.journal.plan(plan.client_id) if plan.order_id not in owners else None
+            if known is not None:
+                self._own((known.bot, known.leg), plan)
 
     def _resolve(self, known: JournalPlan) -> None:
         """Settle a stop whose placing was not answered: it stands, or it does not count."""
