@@ -91,9 +91,10 @@ class LookUps:
         """Ask for an order by its client id and take what the venue says of it: the private stream tells the rest."""
         async with self._account.turns.read():
             found = await self._account.venue.order(order.symbol, order.client_id)
-        if found is not None:
-            await self._adopt(found)
-        return found is not None
+        if found is None or found.client_id != order.client_id:
+            return False
+        await self._adopt(found)
+        return True
 
     async def _missing(self, order: JournalOrder, acceptable_s: float) -> bool:
         """Look once; True when this look proves absence as far as one look can.

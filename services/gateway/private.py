@@ -19,11 +19,14 @@ from omega.domain import EXTERNAL, Role
 from omega.errors import EnvironmentFault
 from services.gateway.account import Account
 from services.gateway.books import Books, closings, share
+from services.gateway.risk.equity import DAY_NS
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import ROLE_OF_PLAN, FundingBill, PlanKind, PrivateFrame, Trade
 
 ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.00000001")
+_FUTURE_NS: Final = 366 * DAY_NS
+"""How far ahead a stamp may lie: a replay may run ahead of what it has pushed, a wrong unit is centuries away."""
 
 _log = structlog.get_logger(__name__)
 
@@ -87,7 +90,7 @@ class PrivateSide:
             for trade in trades:
                 known = account.instrument(trade.symbol) is not None
                 if known and trade.size and not account.journal.has_trade(trade.trade_id) and self._can_be(trade):
-                    new += self._book(trade)
+                    new += self._book(self._dated(trade))
         account.activity.changed()
         return new
 
@@ -119,6 +122,14 @@ class PrivateSide:
         words = f"the venue tells an execution that cannot be: {trade.trade_id}, {trade.size} {trade.symbol}"
         self._account.halt_entries(f"{words} at {trade.price}")
         return False
+
+    def _dated(self, trade: Trade) -> Trade:
+        """Give an execution of the far future the present: its stamp would move days, locks and what is read next."""
+        now_ns = self._account.market_ns()
+        if trade.ts_ns <= now_ns + _FUTURE_NS:
+            return trade
+        _log.warning("fill.of_the_future", trade_id=trade.trade_id, ts_ns=trade.ts_ns, now_ns=now_ns)
+        return replace(trade, ts_ns=now_ns)
 
     # one push -------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Any
 
 import pytest
 
-from omega.domain import OrderState, Role, Side
+from omega.bus.port import BusState
+from omega.domain import Action, OrderState, Role, Side
 from omega.errors import TransientError
+from services.gateway.memory_venue import MemoryVenue
+from services.gateway.risk.rules import Asked, findings, judge
 from services.gateway.venue import Status, VenueOptions, VenueOrder
 from services.gateway.venues import _bitget_wire as wire
 from services.gateway.venues import _unified as unified
 from services.gateway.venues.bitget import Bitget
 
-from .adversity import BTC, D, Desk, leave, trade
+from .adversity import BTC, RULES, D, Desk, leave, trade
 
 
 @pytest.fixture
@@ -89,3 +93,58 @@ async def test_execution_of_the_far_future_does_not_hide_those_that_come_after_i
     await desk.recovery.read_trades()
 
     assert desk.size() == D("0.1")
+
+
+@pytest.mark.parametrize(("side", "stop"), [(Side.SELL, "1100"), (Side.BUY, "900")])
+def test_entry_whose_price_nobody_knows_is_denied(desk: Desk, side: Side, stop: str) -> None:
+    """At a price of nothing it would be worth nothing, and fit every limit."""
+    free = replace(RULES, min_notional=D(0))
+    desk.venue.instruments = {BTC: free}
+    desk.account.last.clear()
+    wish = replace(leave("ann", "90", side=side), action=Action.ENTER, stop=D(stop), ref_price=D(0))
+    found = judge(Asked(wish, 0, 0, BusState.CONNECTED, leased=True), desk.account)
+
+    assert not found.verdict.allowed
+    assert "price" in [rule for rule, _ in findings(Asked(wish, 0, 0, BusState.CONNECTED, leased=True), desk.account)]
+
+
+@pytest.mark.parametrize(("asked", "sent"), [("0.0505", "0.050"), ("0.0005", "0.0005"), ("0", "0.1"), ("7", "0.1")])
+async def test_exit_is_cut_to_the_steps_of_the_venue_and_to_what_is_held(desk: Desk, asked: str, sent: str) -> None:
+    """A size between two steps would be refused; what is smaller than one is for the venue to judge."""
+    desk.hold(1, "ann", "0.1")
+    await desk.path.close_out(leave("ann", asked))
+    await desk.path.drain()
+
+    order = desk.journal.by_intent("ann:1:0")
+    assert order is not None
+    assert order.size == D(sent)
+
+
+async def test_answer_about_another_order_proves_nothing(tmp_path: Path) -> None:
+    """A venue that overlooks the id that was asked for tells of some other order."""
+
+    class Absent(MemoryVenue):
+        async def order(self, symbol: str, client_id: str) -> VenueOrder | None:
+            return VenueOrder("v9", "x9", symbol, Side.BUY, D(1), D(0), Status.LIVE, reduce_only=False, ts_ns=5)
+
+    desk = Desk(tmp_path, Absent({BTC: RULES}, {BTC: D(1000)}))
+    await desk.venue.start(desk)  # type: ignore[arg-type]  # the desk hears what it needs
+    desk.entry(1, "ann", "0.1")
+    desk.account.step("o1", OrderState.UNRESOLVED)
+    desk.look_ups.begin("o1")
+    await asyncio.gather(*desk.look_ups._tasks.values())
+
+    order = desk.journal.order("o1")
+    assert order is not None
+    assert (order.state, order.code) == (OrderState.REJECTED, "absent")
+    desk.journal.close()
+
+
+def test_execution_of_the_far_future_moves_no_day_and_no_lock(desk: Desk) -> None:
+    desk.venue.now_ns = 1_000_000_000_000
+    desk.entry(1, "ann", "0.1")
+    desk.private.take_trades([trade(1, "0.1", ts_ns=10**18 * 9)])
+
+    assert desk.size() == D("0.1")
+    assert desk.account.risk.market_ns == desk.venue.now_ns
+    assert desk.journal.last_fill_ns(BTC) == desk.venue.now_ns
