@@ -24,6 +24,7 @@ from omega.plugins import venues
 from omega.resilience import retry_read
 from omega.runtime import BaseService
 from services.gateway.account import Account
+from services.gateway.again import ExitsAgain
 from services.gateway.agreement import AgreementWatch
 from services.gateway.classify import RefusalKind
 from services.gateway.clock import ClockWatch
@@ -84,6 +85,7 @@ class GatewayService(BaseService):
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
         self.flattener = Flattener(self.account, self.recovery)
+        self.again = ExitsAgain(self.account)
         self.commands = Commands(self.account, bus, self.exchange, Levers(self.account), self.flattener)
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
@@ -153,6 +155,7 @@ class GatewayService(BaseService):
     async def on_stop(self) -> None:
         """Close venue and journal."""
         await self.commands.close()
+        await self.again.close()
         await self.look_ups.close()
         await self.agreement.close()
         await self.account.venue.close()
@@ -202,6 +205,7 @@ class GatewayService(BaseService):
         self.account.on_bar = self.status.heard_bar
         self.account.on_admit = self._admitted
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
+        self.again.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
         self.account.vetoes.append(self.clock.veto)
@@ -227,6 +231,7 @@ class GatewayService(BaseService):
     def _refused(self, kind: RefusalKind, order: JournalOrder) -> None:
         if kind is RefusalKind.FUNDS:
             self.recovery.request()
+        self.again.refused(kind, order)
         self.logger.info("refusal.handled", kind=kind.value, client_id=order.client_id)
 
     # tasks ----------------------------------------------------------------------------------------------------------

@@ -66,7 +66,12 @@ class Desk:
     """One account: the order path, the private side, the stops, recovery."""
 
     def __init__(self, folder: Path, venue: MemoryVenue | None = None, **gateway: Any) -> None:
-        quick = {"look_up_s": [0.01], "look_up_every_s": 0.01, "proof_of_absence_s": 0.05}
+        quick = {
+            "look_up_s": [0.01],
+            "look_up_every_s": 0.01,
+            "proof_of_absence_s": 0.05,
+            "lanes": {"orders_per_s": 1000, "reads_per_s": 1000, "burst": 1000},
+        }
         self.config = Settings.model_validate(
             {"bots": BOTS, "gateway": {"halt_file": str(folder / "HALT"), **quick, **gateway}}
         )
