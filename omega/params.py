@@ -6,7 +6,7 @@ Bots declare with `params` and `param`; runner, sweep, CRDs, Discord and docs re
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeVar, cast, dataclass_transform, get_type_hints
@@ -144,7 +144,7 @@ def json_schema(cls: type) -> dict[str, Any]:
     }
 
 
-def nearest(name: str, known: Mapping[str, object]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known name, or nothing when none is near."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""

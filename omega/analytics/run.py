@@ -8,7 +8,8 @@ from typing import Final
 
 from omega.analytics.analysis import Analysis
 from omega.analytics.context import Context
-from omega.errors import Denied
+from omega.errors import ConfigError, Denied
+from omega.params import nearest
 from omega.plugins import AnalysisEntry, analyses, describe, parse_params
 
 ALL: Final = "all"
@@ -29,10 +30,13 @@ def entries(name: str) -> tuple[AnalysisEntry, ...]:
     """Return the analyses behind a name.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is none of this name; the nearest is suggested, and what can be asked for is told.
     """
     if name not in analyses and (name != ALL or not len(analyses)):
         analyses.discover()
+    if name != ALL and name not in analyses:
+        known = (*analyses.names(), ALL)
+        raise ConfigError(f"analysis: there is no {name!r}{nearest(name, known)}; there are {', '.join(known)}")
     return tuple(analyses) if name == ALL else (analyses.get(name),)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from omega.bus._follow import entry_key
 from omega.bus.inspect import list_topics
@@ -20,6 +20,45 @@ from omega.bus.redis import RedisBus
 from omega.errors import ConfigError, CorruptData, TransientError
 
 _SCAN: Final = 500
+DUMPING: Final = ("SCAN", "DUMP", "PTTL")
+RESTORING: Final = ("EXISTS", "RESTORE")
+REWINDING: Final = ("SCAN", "XGROUP SETID")
+"""What each part asks of the server."""
+
+
+async def check_rights(bus: RedisBus, commands: Iterable[str]) -> None:
+    """Try commands on a key that is not there: nothing is changed, and a server that refuses does so before the work.
+
+    Raises:
+        ConfigError: the user of this connection may not give one of them; all that are missing are named.
+        TransientError: the server does not answer.
+    """
+    key = bus.topics.state("rights", "probe")
+    probes: dict[str, tuple[str | bytes | int, ...]] = {
+        "SCAN": ("SCAN", 0, "COUNT", 1),
+        "DUMP": ("DUMP", key),
+        "PTTL": ("PTTL", key),
+        "EXISTS": ("EXISTS", key),
+        "RESTORE": ("RESTORE", key, 0, b"no value"),
+        "XGROUP SETID": ("XGROUP", "SETID", key, "probe", "0-0"),
+    }
+    missing = []
+    try:
+        user = _name(await bus.redis.execute_command("ACL WHOAMI"))
+        for command in dict.fromkeys(commands):
+            try:
+                await bus.redis.execute_command(*probes[command])
+            except NoPermissionError:
+                missing.append(command)
+            except ResponseError:
+                continue  # it may, and the key is not there
+    except RedisError as error:
+        raise TransientError(f"Redis does not tell what its user may do: {error}") from error
+    if missing:
+        raise ConfigError(
+            f"the Redis user {user!r} may not {', '.join(missing)}: log in as the one who runs the server, "
+            "OMEGA_REDIS__USERNAME=admin OMEGA_REDIS__PASSWORD=... (docs/howto/redis.md); nothing was done"
+        )
 
 
 async def dump_keys(bus: RedisBus, path: Path) -> int:
@@ -43,6 +82,20 @@ async def dump_keys(bus: RedisBus, path: Path) -> int:
     return count
 
 
+async def check_room(bus: RedisBus, path: Path) -> None:
+    """See that a snapshot can be put back, before anything else is.
+
+    Raises:
+        ConfigError: a key is there already.
+        CorruptData: the file is no snapshot.
+        TransientError: the server does not answer.
+    """
+    try:
+        await _check_free(bus, _read(path))
+    except RedisError as error:
+        raise TransientError(f"Redis does not tell its keys: {error}") from error
+
+
 async def restore_keys(bus: RedisBus, path: Path) -> int:
     """Put every key of a file back; return their number. Nothing that is there is overwritten.
 
@@ -51,17 +104,9 @@ async def restore_keys(bus: RedisBus, path: Path) -> int:
         CorruptData: the file is no snapshot.
         TransientError: the server does not answer.
     """
+    keys = _read(path)
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]  # noqa: ASYNC240 - see above
-        keys = [(b64decode(row["key"]), b64decode(row["value"]), int(row["left_ms"])) for row in rows]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise CorruptData(f"{path} is no snapshot of Redis: {error}") from error
-    try:
-        for key, _, _ in keys:
-            if await bus.redis.exists(key):
-                raise ConfigError(
-                    f"Redis has {key.decode()} already: restore into an empty server, before the farm starts"
-                )
+        await _check_free(bus, keys)
         for key, value, left_ms in keys:
             await bus.redis.restore(key, left_ms, value)
     except RedisError as error:
@@ -88,6 +133,24 @@ async def rewind_group(bus: RedisBus, group: str, ends: Mapping[str, str]) -> di
             await bus.redis.xgroup_setid(stream.topic, group, entry_id)
             moved[stream.topic] = entry_id
     return moved
+
+
+def _read(path: Path) -> list[tuple[bytes, bytes, int]]:
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [(b64decode(row["key"]), b64decode(row["value"]), int(row["left_ms"])) for row in rows]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise CorruptData(f"{path} is no snapshot of Redis: {error}") from error
+
+
+async def _check_free(bus: RedisBus, keys: Iterable[tuple[bytes, bytes, int]]) -> None:
+    for key, _, _ in keys:
+        if await bus.redis.exists(key):
+            raise ConfigError(f"Redis has {key.decode()} already: restore into an empty server, before the farm starts")
+
+
+def _name(raw: bytes | str) -> str:
+    return raw.decode() if isinstance(raw, bytes) else raw
 
 
 def _text(raw: bytes) -> str:

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,8 @@ def backup(
     async def work(opened: Database, settings: Settings) -> tuple[Path, Manifest]:
         journals = [] if no_journal else journal or [Path(settings.gateway.journal)]
         snapshot = (lambda path: _snapshot(settings, path)) if redis else None
+        if redis:
+            await _with_bus(settings, _may_dump)
         return await back_up(opened, target, BackupPlan(archive_folder(archive, settings), journals, snapshot))
 
     folder, manifest = with_database(database, work)
@@ -87,6 +90,8 @@ def restore(
     url = database or settings.database.url
     folder = newest_backup(place)
     where = Path(journals) if journals else None
+    if redis or catch_up:
+        asyncio.run(_with_bus(settings, partial(_may_restore, folder / REDIS, keys=redis, rewind=catch_up)))
     manifest = asyncio.run(put_back(folder, url, archive=archive_folder(archive, settings), journals=where))
     keys = asyncio.run(_with_bus(settings, lambda bus: _restore_keys(bus, folder / REDIS))) if redis else -1
     moved = with_database(url, _catch_up) if catch_up else {}
@@ -144,6 +149,21 @@ async def _with_bus(settings: Settings, work: Callable[[Any], Awaitable[Any]]) -
         return await work(bus)
     finally:
         await bus.close()
+
+
+async def _may_dump(bus: Any) -> None:
+    from omega.bus.snapshot import DUMPING, check_rights
+
+    await check_rights(bus, DUMPING)
+
+
+async def _may_restore(path: Path, bus: Any, *, keys: bool, rewind: bool) -> None:
+    """See that Redis will do its part, before the database is filled: a second try would find that one full."""
+    from omega.bus.snapshot import RESTORING, REWINDING, check_rights, check_room
+
+    await check_rights(bus, [*(RESTORING if keys else ()), *(REWINDING if rewind else ())])
+    if keys and path.is_file():  # noqa: ASYNC240 - a tool's own file
+        await check_room(bus, path)
 
 
 async def _snapshot(settings: Settings, path: Path) -> int:

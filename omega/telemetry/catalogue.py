@@ -316,4 +316,12 @@ ALERTS: tuple[Alert, ...] = (
         "The hash chain of the records is broken in {{ $value }} places.",
         "docs/runbooks/audit-chain-broken.md",
     ),
+    Alert(
+        "CosmicFeedFailing",
+        "max by (feed) (omega_cosmic_feed_circuit) > 0",
+        "600s",
+        Severity.TICKET,
+        "The cosmic feed {{ $labels.feed }} cannot be read; its factors turn neutral as its last value ages.",
+        "docs/runbooks/cosmic-feed-failing.md",
+    ),
 )

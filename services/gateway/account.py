@@ -15,7 +15,20 @@ import structlog
 
 from omega.bus.messages import FundingPaid, OrderEvent, RiskVerdict
 from omega.config import Settings
-from omega.domain import EXTERNAL, TERMINAL, Bar, Fill, Instrument, Intent, OrderState, Position, Role, Side, may_step
+from omega.domain import (
+    EXTERNAL,
+    SECOND_NS,
+    TERMINAL,
+    Bar,
+    Fill,
+    Instrument,
+    Intent,
+    OrderState,
+    Position,
+    Role,
+    Side,
+    may_step,
+)
 from omega.domain import ids as _ids
 from omega.errors import EnvironmentFault, InvariantBroken
 from omega.telemetry import Metrics
@@ -38,6 +51,12 @@ _STATES = {
     Status.REJECTED: OrderState.REJECTED,
 }
 _LATENCIES = 1_000
+_ROUNDED = Decimal("1.001")
+"""A size that a venue has rounded is no more than this of what was ordered."""
+_OVERLAP_NS = 60 * SECOND_NS
+"""How far behind the newest known fill the executions are read again."""
+ABSENT = "absent"
+"""The code of an order that was proven to be in no list of the venue."""
 
 
 class Account:
@@ -66,7 +85,7 @@ class Account:
         self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
         self.risk = RiskGate(settings, self)
         self.halt.on_release = self.risk.curves.rebase
-        journal.watch(self.risk.reservations)
+        journal.watch(self.risk.reservations, self.books)
         self.positions: dict[str, Decimal] = {}
         self.balance = Balance(Decimal(0), Decimal(0))
         self.last: dict[str, Decimal] = {}
@@ -238,12 +257,25 @@ class Account:
         known = self.journal.order(found.client_id) if found.client_id else None
         if known is None:
             return None
-        if known.state is OrderState.REJECTED:
+        ours = known.state is OrderState.REJECTED or known.code == ABSENT
+        if ours and (found.status is Status.LIVE or found.filled > known.filled):
             self.halt_entries(f"order {found.client_id} was proven absent and is at the venue after all")
-        new = self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=found.filled)
-        if found.filled:
-            self._measure_ahead(found.client_id, found.filled)
+        filled = min(found.filled, known.size)
+        if found.filled > known.size * _ROUNDED:
+            self.halt_entries(
+                f"order {found.client_id} is told filled {found.filled}, more than was ordered: {known.size}"
+            )
+        new = self.step(found.client_id, _STATES[found.status], order_id=found.order_id, filled=filled)
+        if filled:
+            self._measure_ahead(found.client_id, filled)
         return new
+
+    def read_from_ns(self, symbol: str) -> int:
+        """Return the venue time to read executions of a symbol from: a while before the newest that is known.
+
+        A stamp of the future, as in a wrong unit, must not hide all that come after it.
+        """
+        return max(min(self.journal.last_fill_ns(symbol), self.market_ns()) - _OVERLAP_NS, 0)
 
     def ahead(self, *, bot: str = "") -> list[tuple[JournalOrder, Decimal]]:
         """Return the orders whose fills are told and not booked yet, with the size that the books still lack.
@@ -294,7 +326,7 @@ class Account:
             before = self.books.book(bot, trade.symbol)
             book = self.books.apply(fill)
             self.risk.filled(fill, before, book)
-            self._guard(fill, order, flat=not book.size)
+            self._guard(fill, order, before, book)
             self.journal.emit(f"fill:{fill.trade_id}", fill, corr=order.corr if order else "")
         if order is not None and trade.client_id in self._ahead:
             self._measure_ahead(trade.client_id, order.filled)
@@ -308,7 +340,8 @@ class Account:
         What opens or adds gets its guard; what offsets the bot's own position is taken off it.
         """
         external = self.books.book(EXTERNAL, symbol)
-        held = self.books.book(bot, symbol).size
+        book_before = self.books.book(bot, symbol)
+        held = book_before.size
         leg = f"adopt:{key}"
         with self.journal.transaction():
             for owner, part in ((str(EXTERNAL), -size), (bot, size)):
@@ -333,7 +366,7 @@ class Account:
                 book = self.books.apply(fill)
                 self.risk.reservations.hold(owner, symbol, book.size)
                 if owner == bot and held * size < 0:
-                    self._guard(fill, None, flat=not book.size)
+                    self._guard(fill, None, book_before, book)
                 self.journal.emit(f"fill:{fill.trade_id}", fill)
                 self.on_fill(fill)
             if held * size >= 0:
@@ -347,21 +380,25 @@ class Account:
         event = FundingPaid(bot, self.venue_name, self.name, bill.symbol, amount, bill.funding_id, bill.ts_ns)
         self.journal.emit(f"funding:{bill.funding_id}:{bot}", event)
 
-    def _guard(self, fill: Fill, order: JournalOrder | None, *, flat: bool) -> None:
-        """Open a leg with an entry's stop and target, or take a closing fill off the legs: the stop's own first."""
+    def _guard(self, fill: Fill, order: JournalOrder | None, before: Position, after: Position) -> None:
+        """Open a leg with an entry's stop and target, or take a closing fill off the legs: the stop's own first.
+
+        What an entry closes, because news of its exit have overtaken it, is no part of a leg.
+        """
         if fill.bot == EXTERNAL:
             return
         legs = self.journal.guards(fill.symbol, fill.bot)
         if order is not None and order.role is Role.ENTRY:
-            old = next((leg.size for leg in legs if leg.leg == order.client_id), Decimal(0))
-            size = old + fill.size
+            sign, none = fill.side.sign, Decimal(0)
+            old = next((leg.size for leg in legs if leg.leg == order.client_id), none)
+            size = old + max(after.size * sign, none) - max(before.size * sign, none)
             self.journal.put_guard(
                 Guard(fill.bot, fill.symbol, order.client_id, fill.side.sign, size, order.stop, order.target)
             )
             return
         plan = self.journal.plan(fill.client_id, fill.order_id)
         own = plan.leg if plan is not None else ""
-        left = sum((leg.size for leg in legs), Decimal(0)) if flat else fill.size
+        left = fill.size if after.size else sum((leg.size for leg in legs), Decimal(0))
         for leg in sorted(legs, key=lambda leg: leg.leg != own):
             cut = min(leg.size, left)
             left -= cut

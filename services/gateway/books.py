@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 
 from omega.domain import EXTERNAL, Fill, Position
+from services.gateway.rows import JournalOrder
 
 Key = tuple[str, str]
 """(bot, symbol)"""
@@ -22,6 +23,7 @@ class Books:
 
     def __init__(self) -> None:
         self._books: dict[Key, Position] = {}
+        self._before: dict[Key, Position | None] | None = None
 
     def load(
         self,
@@ -49,12 +51,11 @@ class Books:
     def apply(self, fill: Fill) -> Position:
         """Take a fill into its book and return the book."""
         key = (str(fill.bot), str(fill.symbol))
-        self._books[key] = self._books.get(key, Position()).apply(fill)
-        return self._books[key]
+        return self._change(key, self._books.get(key, Position()).apply(fill))
 
     def pay(self, bot: str, symbol: str, amount: Decimal) -> None:
         """Take a funding payment into a book."""
-        self._books[bot, symbol] = self._books.get((bot, symbol), Position()).funded(amount)
+        self._change((bot, symbol), self._books.get((bot, symbol), Position()).funded(amount))
 
     def book(self, bot: str, symbol: str) -> Position:
         """Return one book."""
@@ -87,6 +88,34 @@ class Books:
         books = ((held, book) for (name, held), book in self._books.items() if book.size and bot in {"", name})
         return sum((abs(book.size) * price(held) for held, book in books), ZERO)
 
+    # a transaction of the journal -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Remember what changes from here on."""
+        self._before = {}
+
+    def note(self, order: JournalOrder) -> None:
+        """Nothing: orders are no books."""
+
+    def commit(self) -> None:
+        """Keep it."""
+        self._before = None
+
+    def roll_back(self) -> None:
+        """Undo it: the disk has refused, and what is not written will be told again."""
+        before, self._before = self._before or {}, None
+        for key, book in before.items():
+            if book is None:
+                self._books.pop(key, None)
+            else:
+                self._books[key] = book
+
+    def _change(self, key: Key, book: Position) -> Position:
+        if self._before is not None:
+            self._before.setdefault(key, self._books.get(key))
+        self._books[key] = book
+        return book
+
     def _pay(self, payment: tuple[int, str, str, Decimal]) -> None:
         _, bot, symbol, amount = payment
         self.pay(bot, symbol, amount)
@@ -95,7 +124,7 @@ class Books:
 def share(amount: Decimal, sizes: Mapping[str, Decimal], step: Decimal) -> dict[str, Decimal]:
     """Split an amount by the weight of signed sizes, in steps; the biggest takes what does not divide.
 
-    Used for funding (weights keep their sign: a short receives what a long pays) and for liquidations.
+    Used for funding: weights keep their sign, a short receives what a long pays.
     """
     net = sum(sizes.values(), ZERO)
     if not sizes or not net:
@@ -103,6 +132,32 @@ def share(amount: Decimal, sizes: Mapping[str, Decimal], step: Decimal) -> dict[
     parts = {bot: _cut(amount * size / net, step) for bot, size in sizes.items()}
     biggest = max(sizes, key=lambda bot: (abs(sizes[bot]), bot))
     parts[biggest] += amount - sum(parts.values(), ZERO)
+    return {bot: part for bot, part in parts.items() if part}
+
+
+def closings(amount: Decimal, held: Mapping[str, Decimal], step: Decimal) -> dict[str, Decimal]:
+    """Split an execution that closes positions by their sizes, in steps: nobody closes more than it holds.
+
+    Args:
+        amount: what was closed, above zero.
+        held: the sizes on the side that it closes, without sign.
+        step: the venue's; what does not divide goes to the greatest remainders.
+
+    Returns:
+        The parts above zero; what is beyond all that is held is EXTERNAL.
+    """
+    whole = sum(held.values(), ZERO)
+    left = closed = min(amount, whole)
+    parts = {bot: _cut(closed * size / whole, step) for bot, size in held.items()} if whole else {}
+    left -= sum(parts.values(), ZERO)
+    by_rest = sorted(parts, key=lambda bot: (parts[bot] - closed * held[bot] / whole, bot))
+    for most in (step, amount):  # a step for each, then what is smaller than one
+        for bot in by_rest:
+            more = min(left, most, held[bot] - parts[bot])
+            parts[bot] += more
+            left -= more
+    if amount > closed:
+        parts[str(EXTERNAL)] = parts.get(str(EXTERNAL), ZERO) + amount - closed
     return {bot: part for bot, part in parts.items() if part}
 
 

@@ -40,6 +40,8 @@ _FLAT_S: Final = 30.0
 """How long the answer to a kill request waits for flat books; they are worked on whether it waits or not."""
 _NONCE_LENGTH: Final = 8
 _SINCE: Final = "commands_since:"
+_DISK_S: Final = 0.25
+_HALTING: Final = frozenset({Verb.HALT, Verb.FLATTEN})
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ class Commands:
         self._exchange = exchange
         self._flattener = flattener
         flattener.on_flat = self._flat
+        flattener.on_given_up = self._given_up
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -74,10 +77,25 @@ class Commands:
         async with delivery:
             envelope = delivery.received.envelope
             if isinstance(envelope.data, Command):
-                await self.apply(envelope.data, sent_ns=envelope.ts_ns)
+                await self._insist(envelope.data, envelope.ts_ns)
+
+    async def _insist(self, command: Command, sent_ns: int) -> None:
+        """Carry a command out, again and again while the disk refuses: given back it would be a dead letter soon."""
+        while True:
+            try:
+                await self.apply(command, sent_ns=sent_ns)
+            except EnvironmentFault as error:
+                _log.warning("command.not_written", verb=command.verb.value, actor=command.actor, error=str(error))
+                await asyncio.sleep(_DISK_S)
+            else:
+                return
 
     async def apply(self, command: Command, *, sent_ns: int = 0) -> str:
-        """Carry out one command once and tell its stages; return the last stage."""
+        """Carry out one command once and tell its stages; return the last stage.
+
+        Raises:
+            EnvironmentFault: the journal cannot be written. A halt or a flatten has halted entries all the same.
+        """
         account = self._account
         before = account.journal.command_stage(command.command_id)
         if before:
@@ -93,6 +111,10 @@ class Commands:
             return await self._carry_out(command)
         except Denied as error:
             return self._tell(command, "refused", str(error))
+        except EnvironmentFault:
+            if command.verb in _HALTING and command.target in {FARM, RISK}:
+                account.halt_in_memory(_why(command))
+            raise
 
     def _since(self, bot: str) -> int:
         """Return since when this journal hears a bot's commands: what the bus has kept from before is not for it."""
@@ -158,24 +180,24 @@ class Commands:
             command, "confirmed", "every book that was to be flat is" if wish.target == FARM else "its book is flat"
         )
 
+    def _given_up(self, wish: Wish) -> None:
+        """Tell that the last bot of a command that is not flat trades again."""
+        command = Command(wish.command_id, Verb.FLATTEN, wish.target, wish.actor, "")
+        self._tell(command, "refused", "given up: a resume lets it trade again, with what it holds")
+
     async def _adopt(self, command: Command) -> str:
         """Give an EXTERNAL position to a bot, or close it."""
         if not command.reason.strip():
             raise Denied("an adoption names its reason", rule="reason")
         if not command.params.get("close"):
-            try:
-                with self._account.journal.transaction():
-                    return self._tell(command, "confirmed", adopt(command, self._account))
-            except EnvironmentFault:
-                self._account.books.load(self._account.journal.fills(), self._account.journal.funding())
-                raise
+            with self._account.journal.transaction():
+                return self._tell(command, "confirmed", adopt(command, self._account))
         symbol, size = part_to_close(command, self._account)
         await self._exchange.close_external(symbol, size, reason=f"closed by {command.actor}")
         return self._tell(command, "applied", f"an order closes the external {size} {symbol}")
 
     def _for_farm(self, command: Command) -> str:
-        account, ts = self._account, self._account.clock()
-        why = f"{command.verb} by {command.actor}: {command.reason or 'no reason given'}"
+        account, ts, why = self._account, self._account.clock(), _why(command)
         match command.verb:
             case Verb.HALT:
                 account.halt.set(why, by=command.actor, ts_ns=ts)
@@ -236,11 +258,19 @@ class Commands:
             return HttpAnswer.of_json(
                 {"error": "only halt or flatten, signed within a minute, with a long nonce"}, status=400
             )
-        if not self._account.journal.use_nonce(nonce):
-            return HttpAnswer.of_json({"error": "this request was carried out before"}, status=409)
-        command = Command(f"kill:{nonce}", verb, FARM, actor, str(body.get("reason", "")))
-        stage = await self.apply(command)
-        if verb is Verb.FLATTEN:
+        return await self._kill(Command(f"kill:{nonce}", verb, FARM, actor, str(body.get("reason", ""))), nonce)
+
+    async def _kill(self, command: Command, nonce: str) -> HttpAnswer:
+        """Carry out a kill request that is well formed and signed; a full disk does not hinder its halt."""
+        try:
+            if not self._account.journal.use_nonce(nonce):
+                return HttpAnswer.of_json({"error": "this request was carried out before"}, status=409)
+            stage = await self.apply(command)
+        except EnvironmentFault as error:
+            self._account.halt_in_memory(_why(command))
+            words = f"entries are halted and stops stay; nothing else was done and no position is closed: {error}"
+            return HttpAnswer.of_json({"error": words, "halted": True}, status=503)
+        if command.verb is Verb.FLATTEN:
             stage = await self._until_flat(command.command_id)
         return HttpAnswer.of_json({"stage": stage, "halted": self._account.halt.active})
 
@@ -251,3 +281,7 @@ class Commands:
             async with asyncio.timeout(_FLAT_S):
                 await account.activity.until(lambda: self._flattener.done(command_id))
         return account.journal.command_stage(command_id)
+
+
+def _why(command: Command) -> str:
+    return f"{command.verb} by {command.actor}: {command.reason or 'no reason given'}"

@@ -113,7 +113,7 @@ class ExchangeService:
 
     async def fetch_positions(self) -> list[VenuePosition]:
         """Return the open positions."""
-        async with self._account.turns.read():
+        async with self._account.turns.read(call="positions"):
             return await self._account.venue.positions()
 
     get_positions = fetch_positions
@@ -157,7 +157,7 @@ class ExchangeService:
         """Set a symbol's leverage, capped by `trading.max_leverage` and by the contract; return what was set."""
         instrument = self._account.require_instrument(symbol)
         capped = max(1, min(leverage, self._account.settings.trading.max_leverage, instrument.max_leverage))
-        async with self._account.turns.order(Lane.STOP):
+        async with self._account.turns.order(Lane.STOP, call="set_leverage"):
             await self._account.venue.set_leverage(symbol, capped)
         return capped
 

@@ -51,7 +51,6 @@ class FundingWatch:
                 try:
                     async with self._account.turns.read():
                         bills = await self._account.venue.funding(symbol)
-                except OmegaError as error:
-                    _log.warning("funding.unread", symbol=symbol, why=str(error)[:200])
-                else:
                     self._private.take_funding(bills)
+                except OmegaError as error:  # the reconciliation reads them again
+                    _log.warning("funding.unread", symbol=symbol, why=str(error)[:200])

@@ -52,6 +52,7 @@ class Halt:
         self._account = account
         self._whole = Entity(Scope.ACCOUNT, account)
         self._latches: dict[Entity, Latch] = {}
+        self._unwritten = False
         self.on_release: Callable[[Entity], None] = lambda _entity: None
         """Hears whose halt a person has lifted."""
 
@@ -93,7 +94,7 @@ class Halt:
     ) -> bool:
         """Halt the entries of the account or of one scope; False when they were halted as far before."""
         entity = entity or self._whole
-        old = self._latches.get(entity)
+        old = None if self._unwritten and entity == self._whole else self._latches.get(entity)
         if old is not None and level in {old.level, Level.REDUCE_ONLY}:
             return False
         latch = Latch(entity, level, reason, by, ts_ns)
@@ -102,6 +103,7 @@ class Halt:
             self._tell(latch, halted=True, reason=reason, by=by, ts_ns=ts_ns)
         self._latches[entity] = latch
         if entity == self._whole:
+            self._unwritten = False
             self._touch(reason)
         _log.error("entries.halted", account=self._account, scope=str(entity), level=level, reason=reason, by=by)
         return True
@@ -110,8 +112,18 @@ class Halt:
         """Halt entries without the journal, which cannot be written."""
         if self._whole not in self._latches:
             self._latches[self._whole] = Latch(self._whole, Level.REDUCE_ONLY, reason, "gateway", 0)
+            self._unwritten = True
             self._touch(reason)
             _log.error("entries.halted", account=self._account, reason=reason, by="gateway")
+
+    def settle(self, *, ts_ns: int) -> None:
+        """Write down a halt that was latched while the journal could not be written: a restart must not forget it.
+
+        Raises:
+            EnvironmentFault: it still cannot.
+        """
+        if self._unwritten:
+            self.set(self._latches[self._whole].reason, by="gateway", ts_ns=ts_ns)
 
     def release(self, reason: str, *, by: str, ts_ns: int, entity: Entity | None = None) -> bool:
         """Lift the halt of the account (and take the halt file away) or of one scope; False when there was none."""
@@ -126,6 +138,7 @@ class Halt:
             self._tell(told, halted=False, reason=reason, by=by, ts_ns=ts_ns)
         self._latches = left
         if entity == self._whole:
+            self._unwritten = False
             self._file.unlink(missing_ok=True)
         self.on_release(entity)
         _log.warning("entries.released", account=self._account, scope=str(entity), reason=reason, by=by)

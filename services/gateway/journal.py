@@ -68,11 +68,11 @@ class Journal(JournalFile):
         self._guards: dict[str, list[Guard]] = {}
         self._epochs: dict[str, int] = {}
         self._epochs_before: dict[str, int] = {}
-        self._watcher: Watcher | None = None
+        self._watchers: tuple[Watcher, ...] = ()
 
-    def watch(self, watcher: Watcher) -> None:
-        """Let this hear of every order that is written, and of what becomes of the transaction."""
-        self._watcher = watcher
+    def watch(self, *watchers: Watcher) -> None:
+        """Let these hear of every order that is written, and of what becomes of the transaction."""
+        self._watchers = watchers
 
     def open(self) -> None:
         """Open or create the file, take its lock, and remember what is live.
@@ -89,8 +89,8 @@ class Journal(JournalFile):
 
     def _begun(self) -> None:
         self._staged, self._epochs_before = {}, self._epochs.copy()
-        if self._watcher is not None:
-            self._watcher.begin()
+        for watcher in self._watchers:
+            watcher.begin()
 
     def _done(self) -> None:
         for client_id, order in self._staged.items():
@@ -98,13 +98,13 @@ class Journal(JournalFile):
                 self._live.pop(client_id, None)
             else:
                 self._live[client_id] = order
-        if self._watcher is not None:
-            self._watcher.commit()
+        for watcher in self._watchers:
+            watcher.commit()
 
     def _undone(self) -> None:
         self._epochs = self._epochs_before
-        if self._watcher is not None:
-            self._watcher.roll_back()
+        for watcher in self._watchers:
+            watcher.roll_back()
 
     # orders ---------------------------------------------------------------------------------------------------------
 
@@ -436,8 +436,8 @@ class Journal(JournalFile):
     def _write(self, order: JournalOrder) -> None:
         self._run(_REPLACE_ORDER, order_values(order))
         self._staged[order.client_id] = None if order.state in TERMINAL else order
-        if self._watcher is not None:
-            self._watcher.note(order)
+        for watcher in self._watchers:
+            watcher.note(order)
 
     def _one(self, sql: str, key: str) -> JournalOrder | None:
         row = self._fetch(sql, key)

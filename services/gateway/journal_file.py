@@ -197,6 +197,10 @@ class JournalFile:
             )
 
     def _fault(self, error: sqlite3.Error) -> EnvironmentFault | CorruptData:
+        if "locked" in str(error):
+            return EnvironmentFault(
+                f"the journal {self.path} is locked by another program ({error}); nothing was sent. End it"
+            )
         if "full" in str(error) or "I/O" in str(error) or "readonly" in str(error) or "unable to open" in str(error):
             return EnvironmentFault(
                 f"the journal {self.path} cannot be written ({error}); nothing was sent. Free space or make it writable"

@@ -1,9 +1,10 @@
 """Orders whose fate nobody knows: asked by client id until there is proof, never sent again.
 
-Started by the order path and recovery. Presence is proven by any order, push or fill with the client id. Absence is
-proven only after the venue can no longer accept the signed request, by every list, twice in a row, with the private
-session subscribed. That time counts from the beginning of the doubt, not from the order's making: a process that was
-frozen between journal and send may have signed its request much later.
+Started by the order path, and by recovery also for orders that the venue has taken and then does not know. Presence is
+proven by any order, push or fill with the client id. Absence is proven only after the venue can no longer accept the
+signed request, by every list, twice in a row, with the private session subscribed. That time counts from the beginning
+of the doubt, not from the order's making: a process that was frozen between journal and send may have signed its
+request much later.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Final
 
 import structlog
 
-from omega.domain import SECOND_NS, OrderState
+from omega.domain import SECOND_NS, TERMINAL, OrderState
 from omega.errors import OmegaError, Unresolved
 from omega.resilience import ended
-from services.gateway.account import Account
+from services.gateway.account import ABSENT, Account
 from services.gateway.rows import JournalOrder
-from services.gateway.venue import Trade, VenueOrder
+from services.gateway.venue import EVERY_PLAN, Trade, VenueOrder
 
 _log = structlog.get_logger(__name__)
 _PROOFS: Final = 2
@@ -72,6 +73,8 @@ class LookUps:
             look += 1
             await asyncio.sleep(pause)
             try:
+                if await self._found(order):
+                    return
                 misses = misses + 1 if await self._missing(order, acceptable_s) else 0
             except (OmegaError, Unresolved) as error:
                 _log.info("look_up.unanswered", client_id=client_id, why=str(error)[:200])
@@ -82,7 +85,16 @@ class LookUps:
 
     def _open(self, client_id: str) -> JournalOrder | None:
         order = self._account.journal.order(client_id)
-        return order if order is not None and order.state is OrderState.UNRESOLVED else None
+        return order if order is not None and order.state not in TERMINAL else None
+
+    async def _found(self, order: JournalOrder) -> bool:
+        """Ask for an order by its client id and take what the venue says of it: the private stream tells the rest."""
+        async with self._account.turns.read():
+            found = await self._account.venue.order(order.symbol, order.client_id)
+        if found is None or found.client_id != order.client_id:
+            return False
+        await self._adopt(found)
+        return True
 
     async def _missing(self, order: JournalOrder, acceptable_s: float) -> bool:
         """Look once; True when this look proves absence as far as one look can.
@@ -91,13 +103,7 @@ class LookUps:
             order: whose fate is unknown.
             acceptable_s: until when, on the monotonic clock, the venue may still accept its request.
         """
-        account = self._account
-        async with account.turns.read():
-            found = await account.venue.order(order.symbol, order.client_id)
-        if found is not None:
-            await self._adopt(found)
-            return False
-        if time.monotonic() < acceptable_s or not account.venue.connected():
+        if time.monotonic() < acceptable_s or not self._account.venue.connected():
             return False
         return await self._in_no_list(order)
 
@@ -107,15 +113,17 @@ class LookUps:
             orders = await venue.open_orders()
         async with turns.read():
             orders += await venue.past_orders(order.symbol)
-        async with turns.read():
+        async with turns.read(call=EVERY_PLAN):
             plans = await venue.plans()
         async with turns.read():
-            trades = await venue.trades(order.symbol, since_ns=self._account.journal.last_fill_ns(order.symbol))
+            trades = await venue.trades(order.symbol, since_ns=self._account.read_from_ns(order.symbol))
         for found in orders:
             if found.client_id == order.client_id:
                 await self._adopt(found)
                 return False
-        fills = [trade for trade in trades if trade.client_id == order.client_id]
+        known = self._account.journal.has_trade
+        ours = [t for t in trades if t.client_id == order.client_id or (t.order_id and t.order_id == order.order_id)]
+        fills = [trade for trade in ours if not known(trade.trade_id)]
         if fills:
             self.on_trades(fills)
         return not fills and all(plan.client_id != order.client_id for plan in plans)
@@ -125,15 +133,24 @@ class LookUps:
         _log.info("order.found", client_id=found.client_id, order_id=found.order_id, status=found.status.value)
         self._account.learn(found)
         if found.filled:
-            since = self._account.journal.last_fill_ns(found.symbol)
+            since_ns = self._account.read_from_ns(found.symbol)
             async with self._account.turns.read():
-                trades = await self._account.venue.trades(found.symbol, since_ns=since)
+                trades = await self._account.venue.trades(found.symbol, since_ns=since_ns)
             self.on_trades(trades)
 
     def _conclude(self, client_id: str) -> None:
+        """End an order that the venue knows in no list: by its fills, else as cancelled or as never placed."""
+        account, booked = self._account, self._account.journal.booked(client_id)
+        order = account.journal.order(client_id)
+        if order is None:
+            return
         words = "not placed: the venue knows it in no list, and its request can no longer be accepted"
-        self._account.step(client_id, OrderState.REJECTED, code="absent", reason=words)
-        _log.warning("order.proven_absent", client_id=client_id)
+        state = OrderState.REJECTED
+        if booked or order.state is OrderState.WORKING:
+            words = "gone: the venue had it and knows it in no list any more"
+            state = OrderState.FILLED if booked >= order.size else OrderState.CANCELED
+        account.step(client_id, state, code=ABSENT, reason=words, filled=booked)
+        _log.warning("order.proven_absent", client_id=client_id, state=state.value, filled=str(booked))
 
     def _alarm(self, order: JournalOrder) -> None:
         if self._open(order.client_id) is None:

@@ -131,6 +131,10 @@ class MemoryVenue:
         """Return 0: nothing is ever asked to wait."""
         return 0.0
 
+    def weight(self, _call: str) -> float:
+        """Return 1: every call is one request."""
+        return 1.0
+
     async def time_ns(self) -> int:
         """Return the wall clock, as a venue's server does; market time is `now_ns`."""
         return time.time_ns()

@@ -19,7 +19,7 @@ import structlog
 from omega.bus.envelope import Envelope
 from omega.bus.messages import RiskVerdict
 from omega.bus.port import Bus, BusState, Delivery
-from omega.domain import Action, Intent, OrderState, Role, client_id
+from omega.domain import Action, Intent, OrderState, Role, Side, client_id
 from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
 from services.gateway.account import Account
@@ -224,18 +224,27 @@ class OrderPath:
             ask_again(self._question(envelope, intent, self._account.clock()), self._account)
 
     def _start(self, order: JournalOrder, still: Callable[[], None]) -> None:
-        self._track(self._send(order, still), f"send:{order.client_id}")
+        self._track(self._send(order, still), f"send:{order.client_id}", order)
 
-    def _track(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _track(self, work: Coroutine[Any, Any, None], name: str, order: JournalOrder | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._finish)
+        task.add_done_callback(partial(self._finish, order))
 
-    def _finish(self, task: asyncio.Task[None]) -> None:
+    def _finish(self, order: JournalOrder | None, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("send.broken", task=task.get_name(), error=f"{type(error).__name__}: {error}")
-            self._account.halt_entries(f"a send broke: {type(error).__name__}: {error}")
+        if task.cancelled() or (error := task.exception()) is None:
+            return  # only a process that ends cancels a send: the next one looks the order up
+        words = f"a send broke: {type(error).__name__}: {error}"
+        _log.error("send.broken", task=task.get_name(), error=words)
+        self._account.halt_entries(words)
+        if order is not None:
+            self._track(self._doubt(order, words), f"doubt:{order.client_id}")
+
+    async def _doubt(self, order: JournalOrder, words: str) -> None:
+        """Look an order up whose send broke: it may be at the venue, and as long as it may no other exit passes."""
+        await self._outcome(order, OrderState.UNRESOLVED, reason=words)
+        self._look_ups.begin(order.client_id)
 
     async def _send(self, order: JournalOrder, still: Callable[[], None]) -> None:
         """Send once, if it still may go when its turn comes, and write down what came of it."""
@@ -338,11 +347,15 @@ def _finite(value: Decimal) -> Decimal:
 
 
 def _reduces(order: JournalOrder, account: Account, size: Decimal) -> bool:
-    """An exit is reduce-only where it shrinks the venue's net position; one that uncovers another bot's may not be."""
+    """An exit is reduce-only where it shrinks the venue's net position; one that uncovers another bot's may not be.
+
+    What is under way on its side counts too: a venue refuses the second of two that the net position has no room for.
+    """
     if order.role is Role.ENTRY:
         return False
-    net = account.books.net(order.symbol)
-    return net * order.side.sign < 0 and size <= abs(net)
+    net, cell = account.books.net(order.symbol), account.risk.reservations.cells(account.entity).get(order.symbol)
+    under_way = ZERO if cell is None else cell.buys if order.side is Side.BUY else cell.sells
+    return net * order.side.sign < 0 and size + under_way <= abs(net)
 
 
 def _grows(order: JournalOrder, account: Account) -> bool:

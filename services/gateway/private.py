@@ -7,7 +7,8 @@ batch of pushes is one transaction.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -17,12 +18,15 @@ import structlog
 from omega.domain import EXTERNAL, Role
 from omega.errors import EnvironmentFault
 from services.gateway.account import Account
-from services.gateway.books import Books, share
+from services.gateway.books import Books, closings, share
+from services.gateway.risk.equity import DAY_NS
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import ROLE_OF_PLAN, FundingBill, PlanKind, PrivateFrame, Trade
 
 ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.00000001")
+_FUTURE_NS: Final = 366 * DAY_NS
+"""How far ahead a stamp may lie: a replay may run ahead of what it has pushed, a wrong unit is centuries away."""
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +57,7 @@ class PrivateSide:
         frames, self._frames = list(self._frames), deque()
         account = self._account
         try:
-            with account.journal.transaction():
+            with self._writing():
                 for frame in frames:
                     for plan in frame.plans:
                         self._keeper.note(plan)
@@ -64,8 +68,6 @@ class PrivateSide:
                         self._keeper.hear(plan)
         except EnvironmentFault as error:
             _log.error("journal.refused", error=str(error))
-            account.books.load(account.journal.fills(), account.journal.funding())
-            account.halt_in_memory(f"the journal cannot be written: {error}")
             self._keeper.request("journal")
         if frames:
             self.on_worked()
@@ -78,22 +80,56 @@ class PrivateSide:
         self._account.activity.frames = 0
 
     def take_trades(self, trades: Iterable[Trade]) -> int:
-        """Book executions, each once; return how many were new."""
+        """Book executions, each once; return how many were new.
+
+        Raises:
+            EnvironmentFault: the journal cannot be written; none of them is booked, and entries are halted.
+        """
         account, new = self._account, 0
-        with account.journal.transaction():
+        with self._writing():
             for trade in trades:
                 known = account.instrument(trade.symbol) is not None
-                if known and trade.size > 0 and not account.journal.has_trade(trade.trade_id):
-                    new += self._book(trade)
+                if known and trade.size and not account.journal.has_trade(trade.trade_id) and self._can_be(trade):
+                    new += self._book(self._dated(trade))
         account.activity.changed()
         return new
 
     def take_funding(self, bills: Iterable[FundingBill]) -> None:
-        """Share out funding payments to the books by their size."""
-        with self._account.journal.transaction():
+        """Share out funding payments to the books by their size.
+
+        Raises:
+            EnvironmentFault: the journal cannot be written; none of them is booked, and entries are halted.
+        """
+        with self._writing():
             for bill in bills:
                 if not self._account.journal.has_funding(bill.funding_id):
                     self._pay(bill)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Make one commit of what is inside; a journal that refuses halts entries, for they would go by old books."""
+        try:
+            with self._account.journal.transaction():
+                yield
+        except EnvironmentFault as error:
+            self._account.halt_in_memory(f"the journal cannot be written: {error}")
+            raise
+
+    def _can_be(self, trade: Trade) -> bool:
+        """Keep an execution out that no market makes; a person has to see what the venue means by it."""
+        if trade.size > 0 and trade.price > 0:
+            return True
+        words = f"the venue tells an execution that cannot be: {trade.trade_id}, {trade.size} {trade.symbol}"
+        self._account.halt_entries(f"{words} at {trade.price}")
+        return False
+
+    def _dated(self, trade: Trade) -> Trade:
+        """Give an execution of the far future the present: its stamp would move days, locks and what is read next."""
+        now_ns = self._account.market_ns()
+        if trade.ts_ns <= now_ns + _FUTURE_NS:
+            return trade
+        _log.warning("fill.of_the_future", trade_id=trade.trade_id, ts_ns=trade.ts_ns, now_ns=now_ns)
+        return replace(trade, ts_ns=now_ns)
 
     # one push -------------------------------------------------------------------------------------------------------
 
@@ -150,7 +186,7 @@ class PrivateSide:
         own = min(trade.size, reducible, abs(sizes.pop(str(EXTERNAL), ZERO)))
         closed = min(trade.size - own, reducible - own, sum((abs(size) for size in sizes.values()), ZERO))
         step = account.require_instrument(trade.symbol).size_step
-        parts = share(closed, {name: abs(size) for name, size in sizes.items()}, step) if closed else {}
+        parts = closings(closed, {name: abs(size) for name, size in sizes.items()}, step) if closed else {}
         if trade.size > closed:
             parts[str(EXTERNAL)] = trade.size - closed
         done = 0
@@ -167,7 +203,7 @@ class PrivateSide:
         account = self._account
         sizes = {bot: size for bot, size in account.books.open(trade.symbol).items() if size * trade.side.sign < 0}
         step = account.require_instrument(trade.symbol).size_step
-        parts = share(trade.size, {bot: abs(size) for bot, size in sizes.items()}, step)
+        parts = closings(trade.size, {bot: abs(size) for bot, size in sizes.items()}, step)
         done = 0
         for bot, part in parts.items():
             suffix = f"/{bot}" if len(parts) > 1 else ""

@@ -185,6 +185,19 @@ def unwatched(guards: Sequence[Guard], wants: Sequence[Wanted]) -> list[tuple[Gu
     return [(guard, part * guard.side) for guard, part in parts if part > 0]
 
 
+def unguarded(sizes: Mapping[str, Decimal], guards: Sequence[Guard]) -> dict[str, Decimal]:
+    """Return the signed part of each bot's position that no entry of its own accounts for: nothing says where it stops.
+
+    A stop and an exit that were both filled leave one, where other bots hold the symbol too.
+    """
+    found: dict[str, Decimal] = {}
+    for bot, size in sizes.items():
+        legs = sum((guard.size for guard in guards if guard.bot == bot and guard.side * size > 0), ZERO)
+        if bot != EXTERNAL and legs < abs(size):
+            found[bot] = size - legs if size > 0 else size + legs
+    return found
+
+
 def _level(want: Wanted, right: Sequence[PlanOrder]) -> list[Deed]:
     """Bring the stops of one wish to its size."""
     have = sum((plan.size for plan in right), ZERO)

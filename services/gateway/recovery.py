@@ -10,11 +10,10 @@ import asyncio
 import time
 from contextlib import suppress
 from decimal import Decimal
-from typing import Final
 
 import structlog
 
-from omega.domain import SECOND_NS, OrderState
+from omega.domain import OrderState
 from omega.errors import OmegaError
 from omega.resilience import Lane, retry_read
 from services.gateway.account import Account
@@ -22,9 +21,6 @@ from services.gateway.lookup import LookUps
 from services.gateway.private import PrivateSide
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import Trade
-
-_OVERLAP_NS: Final = 60 * SECOND_NS
-"""How far behind the newest known fill the executions are read again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -114,9 +110,8 @@ class Recovery:
         """Take the executions since the last known one, symbol by symbol; return how many were new."""
         account, new = self._account, 0
         for symbol in self._symbols():
-            since = max(account.journal.last_fill_ns(symbol) - _OVERLAP_NS, 0)
             async with account.turns.read():
-                trades = await account.venue.trades(symbol, since_ns=since)
+                trades = await account.venue.trades(symbol, since_ns=account.read_from_ns(symbol))
             fresh = [trade for trade in trades if not account.journal.has_trade(trade.trade_id)]
             if any(self._strange(trade) for trade in fresh):
                 await self._read_past_plans(symbol)
@@ -129,7 +124,7 @@ class Recovery:
     async def check_positions(self) -> dict[str, Decimal]:
         """Compare the books with the venue's positions; a residual that stays halts entries."""
         account = self._account
-        async with account.turns.read():
+        async with account.turns.read(call="positions"):
             positions = await account.venue.positions()
         open_ = [position for position in positions if position.size]
         account.positions = {position.symbol: position.size for position in open_}
@@ -165,6 +160,8 @@ class Recovery:
                     found = await account.venue.order(order.symbol, order.client_id)
             if found is not None:
                 account.learn(found)
+            elif order.state is OrderState.WORKING:  # taken once, and now unknown: it blocks exits until that is proven
+                self._look_ups.begin(order.client_id)
 
     async def _read_past_plans(self, symbol: str) -> None:
         """Hear of stops that fired while nobody listened, so that their executions find their bot."""

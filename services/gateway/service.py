@@ -24,6 +24,7 @@ from omega.plugins import venues
 from omega.resilience import retry_read
 from omega.runtime import BaseService
 from services.gateway.account import Account
+from services.gateway.again import ExitsAgain
 from services.gateway.agreement import AgreementWatch
 from services.gateway.classify import RefusalKind
 from services.gateway.clock import ClockWatch
@@ -63,11 +64,12 @@ class GatewayService(BaseService):
     def __init__(self, *, settings: Settings, bus: Bus) -> None:
         super().__init__(settings=settings, bus=bus)
         switches(settings)
+        check_fleet(settings)
         self._lease: Lease | None = None
         journal = Journal(settings.gateway.journal)
         turns = Turns(settings.trading.venue, settings.gateway, self.metrics)
         venue = open_venue(settings)
-        turns.retry_after_s = venue.retry_after_s
+        turns.retry_after_s, turns.weigh = venue.retry_after_s, venue.weight
         self.account = Account(settings=settings, journal=journal, venue=venue, metrics=self.metrics, turns=turns)
         self.keeper = StopKeeper(self.account)
         self.look_ups = LookUps(self.account)
@@ -83,6 +85,7 @@ class GatewayService(BaseService):
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
         self.flattener = Flattener(self.account, self.recovery)
+        self.again = ExitsAgain(self.account)
         self.commands = Commands(self.account, bus, self.exchange, Levers(self.account), self.flattener)
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
@@ -152,6 +155,7 @@ class GatewayService(BaseService):
     async def on_stop(self) -> None:
         """Close venue and journal."""
         await self.commands.close()
+        await self.again.close()
         await self.look_ups.close()
         await self.agreement.close()
         await self.account.venue.close()
@@ -201,6 +205,7 @@ class GatewayService(BaseService):
         self.account.on_bar = self.status.heard_bar
         self.account.on_admit = self._admitted
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
+        self.again.close_out = self._close_out
         self.look_ups.on_trades = self._found
         self.path.on_refusal = self._refused
         self.account.vetoes.append(self.clock.veto)
@@ -226,6 +231,7 @@ class GatewayService(BaseService):
     def _refused(self, kind: RefusalKind, order: JournalOrder) -> None:
         if kind is RefusalKind.FUNDS:
             self.recovery.request()
+        self.again.refused(kind, order)
         self.logger.info("refusal.handled", kind=kind.value, client_id=order.client_id)
 
     # tasks ----------------------------------------------------------------------------------------------------------
@@ -332,6 +338,20 @@ def switches(settings: Settings) -> None:
         off.append("gateway.consensus.urls is set")
     if off:
         raise ConfigError(f"live mode is not switched on: {'; '.join(off)}. Set all of them, or trading.mode: paper")
+
+
+def check_fleet(settings: Settings) -> None:
+    """Check that the fleet's accounts, where they are named, name this one: its share of their limits is unknown else.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    own, accounts = f"{settings.trading.venue}/{settings.trading.account}", settings.risk.accounts
+    if accounts and own not in accounts:
+        raise ConfigError(
+            f"risk.accounts names {', '.join(accounts)} and not this gateway's own {own}; "
+            f"write risk.accounts: [{', '.join([*accounts, own])}] on every gateway, and its part in risk.shares"
+        )
 
 
 def open_venue(settings: Settings) -> Venue:

@@ -115,6 +115,7 @@ class StatusTeller:
         account = self._account
         now = account.clock()
         try:
+            account.halt.settle(ts_ns=now)
             account.risk.expire(now, account.journal)
             account.risk.mark(account.books.items())
             if self.monitor.look(now):

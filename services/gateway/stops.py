@@ -33,16 +33,18 @@ from services.gateway.protection import (
     deeds,
     must_wait,
     stop_sizes,
+    unguarded,
     unwatched,
     wanted,
 )
 from services.gateway.rows import JournalPlan
 from services.gateway.turns import GATEWAY
-from services.gateway.venue import ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
+from services.gateway.venue import EVERY_PLAN, ROLE_OF_PLAN, PlanKind, PlanOrder, PlanRequest, Trade, closing_side
 
 ZERO: Final = Decimal(0)
 _PASSES: Final = 4
 _RETRY_S: Final = 0.25
+_AGAIN_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -182,7 +184,7 @@ class StopKeeper:
                     return
 
     async def _read(self, *, every: bool) -> None:
-        async with self._account.turns.read(Lane.STOP):
+        async with self._account.turns.read(Lane.STOP, call=EVERY_PLAN if every else "plans"):
             plans = await self._account.venue.plans(every=every)
         now = {plan.order_id: plan for plan in plans}
         others = {} if every else {k: p for k, p in self._plans.items() if p.kind is PlanKind.OTHER and k not in now}
@@ -193,6 +195,15 @@ class StopKeeper:
                 self._gone(known, StopState.MISSING if known.leg in legs else StopState.REMOVED)
             elif not known.order_id:
                 self._resolve(known)
+        self._claim_late()
+
+    def _claim_late(self) -> None:
+        """Own stops of ours that stand though they did not count any more: they came after their replacement."""
+        owners = self._owners()
+        for plan in self._plans.values():
+            known = self._account.journal.plan(plan.client_id) if plan.order_id not in owners else None
+            if known is not None:
+                self._own((known.bot, known.leg), plan)
 
     def _resolve(self, known: JournalPlan) -> None:
         """Settle a stop whose placing was not answered: it stands, or it does not count."""
@@ -221,7 +232,18 @@ class StopKeeper:
             changed |= outcome is not _Outcome.REFUSED
             if deed.raises and outcome is not _Outcome.DONE:
                 lacking.add(deed.kind)
+        await self._close_unguarded(symbol)
         return changed
+
+    async def _close_unguarded(self, symbol: str) -> None:
+        """Close what no entry has opened, when it has lasted: news that come out of order make it for a moment."""
+        account, limit_s = self._account, self._account.settings.gateway.naked_close_s
+        for bot, part in unguarded(account.books.open(symbol), account.journal.guards(symbol)).items():
+            left_s = limit_s - self.naked_s(bot, symbol)
+            if left_s <= 0 and self.close_out is not None:
+                _log.error("position.unguarded", bot=bot, symbol=symbol, size=str(part))
+                await self.close_out(bot, symbol, part, "no entry of its own has opened it")
+            self._look_later("a position has no stop of its own", after_s=max(left_s, _AGAIN_S))
 
     def _wishes(self, symbol: str) -> tuple[dict[str, Decimal], Decimal, list[Wanted]]:
         sizes = self._account.books.open(symbol)
@@ -325,8 +347,8 @@ class StopKeeper:
         self._look_later("a stop was refused")
         return _Outcome.REFUSED
 
-    def _look_later(self, why: str) -> None:
-        asyncio.get_running_loop().call_later(_RETRY_S, self.request, why)
+    def _look_later(self, why: str, *, after_s: float = _RETRY_S) -> None:
+        asyncio.get_running_loop().call_later(after_s, self.request, why)
 
     async def _close(self, symbol: str, deed: Deed, net: Decimal, words: str) -> None:
         """Close the part that a deed should have protected."""
@@ -403,6 +425,8 @@ class StopKeeper:
     def _measure(self, symbol: str, sizes: Mapping[str, Decimal], wants: list[Wanted]) -> None:
         """Start the clock of every position that this look finds without its whole stop, stop those of the others."""
         need = stop_sizes(wants)
+        for bot, part in unguarded(sizes, self._account.journal.guards(symbol)).items():
+            need[bot] = need.get(bot, ZERO) + abs(part)
         plans = [plan for plan in self._plans.values() if plan.symbol == symbol]
         owners = self._owners()
         for bot in {*sizes, *(bot for bot, held in self._naked_since if held == symbol)} - {str(EXTERNAL)}:

@@ -42,6 +42,8 @@ class Turns:
         self._used: deque[tuple[float, str, str]] = deque()
         self.retry_after_s: Callable[[], float] = lambda: 0.0
         """Tells for how long the venue's last answer asked to wait."""
+        self.weigh: Callable[[str], float] = lambda _call: 1.0
+        """Tells how many requests of its lanes a call of the venue counts for."""
         self._breakers = Breakers(
             metrics,
             failures=settings.breaker.failures,
@@ -65,7 +67,7 @@ class Turns:
 
     @asynccontextmanager
     async def order(
-        self, lane: Lane, *, bot: str = GATEWAY, still: Callable[[], None] = lambda: None
+        self, lane: Lane, *, bot: str = GATEWAY, call: str = "", still: Callable[[], None] = lambda: None
     ) -> AsyncIterator[None]:
         """Wait for the turn of a write; the bots of one lane share it fairly.
 
@@ -74,7 +76,7 @@ class Turns:
         Raises:
             TransientError: it is an entry and the circuit is open; nothing was sent.
         """
-        await self.orders.acquire(lane, name=bot)
+        await self.orders.acquire(lane, self.weigh(call), name=bot)
         still()
         self._note(bot, "orders")
         with self._heed():
@@ -91,9 +93,9 @@ class Turns:
                 self._private.succeeded()
 
     @asynccontextmanager
-    async def read(self, lane: Lane = Lane.READ) -> AsyncIterator[None]:
+    async def read(self, lane: Lane = Lane.READ, *, call: str = "") -> AsyncIterator[None]:
         """Wait for the turn of a private read; urgent ones go while the circuit is open."""
-        await self.reads.acquire(lane)
+        await self.reads.acquire(lane, self.weigh(call))
         self._note(GATEWAY, "reads")
         with self._heed():
             if lane < Lane.READ and self._private.state is not BreakerState.CLOSED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from omega.domain import Bar, Instrument, Role, Side
 
@@ -297,6 +297,10 @@ class Venue(Protocol):
         """Return for how long the venue's last answer asked to wait, 0 when it named no time."""
         ...
 
+    def weight(self, call: str) -> float:
+        """Return how many requests of its lanes a call of this port counts for: slow endpoints, several requests."""
+        ...
+
     async def time_ns(self) -> int:
         """Ask the venue for its clock (wall clock, ns UTC)."""
         ...
@@ -386,3 +390,5 @@ def total(plans: Sequence[PlanOrder]) -> Decimal:
 
 ROLE_OF_PLAN: Mapping[PlanKind, Role] = {PlanKind.STOP: Role.STOP, PlanKind.TARGET: Role.TARGET}
 """What the fill of a trigger order is, by its kind."""
+EVERY_PLAN: Final = "every_plan"
+"""The name of `plans(every=True)` among the calls that `weight` knows; the others go by their own."""

@@ -20,10 +20,11 @@ ESTIMATED: Final = (
 Key = tuple[str, str, int]
 
 
-def account_book(books: Books) -> tuple[AccountBook, dict[Key, float]]:
-    """Fold the books of all bots into positions of the account; return them with their stops by position key.
+def account_book(books: Books) -> tuple[AccountBook, dict[Key, float], dict[Key, float]]:
+    """Fold the books of all bots into positions of the account; return them with stops and bare parts by position key.
 
-    Bots on the same side of a symbol are one position at the mean entry; its stop is the farthest of theirs.
+    Bots on the same side of a symbol are one position at the mean entry; its stop is the farthest of theirs. What a bot
+    holds without a stop is the bare part, in quote currency: the stop of another bot does not protect it.
     """
     from omega.engine.account import AccountBook, OpenPosition
     from omega.engine.margin import cross_liquidation
@@ -31,7 +32,7 @@ def account_book(books: Books) -> tuple[AccountBook, dict[Key, float]]:
     sides = defaultdict(list)
     for one in books.held:
         sides[one.account, one.symbol, 1 if one.size > 0 else -1].append(one)
-    positions, stops = [], {}
+    positions, stops, bare = [], {}, {}
     for (account, symbol, side), held in sorted(sides.items()):
         size = sum(abs(one.size) for one in held)
         entry = sum(abs(one.size) * one.entry for one in held) / size
@@ -39,6 +40,8 @@ def account_book(books: Books) -> tuple[AccountBook, dict[Key, float]]:
         known = [one.stop for one in held if one.stop > 0.0]
         if known:
             stops[account, symbol, side] = min(known) if side > 0 else max(known)
+        if len(known) < len(held):
+            bare[account, symbol, side] = sum(abs(one.size) * mark for one in held if one.stop <= 0.0)
         positions.append(
             OpenPosition(
                 account=account,
@@ -52,7 +55,7 @@ def account_book(books: Books) -> tuple[AccountBook, dict[Key, float]]:
             )
         )
     open_profit = sum(one.unrealised for one in positions)
-    return AccountBook(balance=books.equity - open_profit, positions=tuple(positions)), stops
+    return AccountBook(balance=books.equity - open_profit, positions=tuple(positions)), stops, bare
 
 
 def markets(context: Context) -> dict[str, Bars]:

@@ -30,7 +30,7 @@ def position(context: Context, p: Params) -> Analysis:
     from omega.analytics.positions import AdviceRules, analyse_positions
 
     assert context.books is not None
-    book, stops = account_book(context.books)
+    book, stops, _ = account_book(context.books)
     rules = AdviceRules(rebalance_below=p.rebalance_below, exposure_max=p.exposure_max)
     read = analyse_positions(book, markets(context), stops=stops, rules=rules)
     return Analysis(

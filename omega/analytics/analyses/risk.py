@@ -42,8 +42,8 @@ def risk(context: Context, p: Params) -> Analysis:
     state = condition(bars, context.length_ns)
     book: Assessment | None = None
     if context.books is not None and context.books.held:
-        account, stops = account_book(context.books)
-        book = assess(account, markets(context), context.length_ns, rng, stops=stops)
+        account, stops, bare = account_book(context.books)
+        book = assess(account, markets(context), context.length_ns, rng, stops=stops, unstopped=bare)
     together = _together(context)
     return Analysis(
         analysis="risk",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -61,7 +62,8 @@ class PositionRisk:
     """One position.
 
     Units: notional in quote currency; liquidation_distance a fraction of the liquidation price, None without one;
-        stop_distance a fraction of the mark, None without a known stop; at_risk the loss at that stop over equity;
+        stop_distance a fraction of the mark, None without a known stop; at_risk the loss at that stop over equity, None
+        while a part has no stop; unstopped the notional of that part, 0 while stops are not known at all;
         daily_volatility of its market, None when it is not known; days the liquidation distance in daily deviations.
     """
 
@@ -70,6 +72,7 @@ class PositionRisk:
     liquidation_distance: float | None
     stop_distance: float | None
     at_risk: float | None
+    unstopped: float
     daily_volatility: float | None
     days: float | None
     level: RiskLevel
@@ -118,6 +121,7 @@ def assess(
     rng: np.random.Generator,
     *,
     stops: Mapping[tuple[str, str, int], float] | None = None,
+    unstopped: Mapping[tuple[str, str, int], float] = MappingProxyType({}),
     limits: Limits = DEFAULT,
 ) -> Assessment:
     """Assess a book.
@@ -129,6 +133,7 @@ def assess(
         rng: draws the paths of the filtered simulation.
         stops: stop price by position key (account, symbol, side); None when stops are not known at all, and a position
             that a given mapping does not name counts as one without a stop.
+        unstopped: notional by position key that has no stop beside a part that has one: of another bot.
         limits: where figures become MEDIUM and HIGH.
     """
     equity = book.equity
@@ -138,7 +143,7 @@ def assess(
         caveats.append(f"no bars of {', '.join(missing)}: left out of volatility, tails and correlation")
     if stops is None and book.positions:
         caveats.append("stops are not known")
-    positions = tuple(_position(p, book, markets, timeframe_ns, stops) for p in book.positions)
+    positions = tuple(_position(p, book, markets, timeframe_ns, stops, unstopped) for p in book.positions)
     together = _together(book, markets, caveats)
     found = _tails(book, markets, timeframe_ns, rng, caveats)
     coin, coins = _largest_coin(book)
@@ -163,7 +168,7 @@ def assess(
         reasons=(),
         caveats=tuple(caveats),
     )
-    return _levelled(made, limits, stops_known=stops is not None)
+    return _levelled(made, limits)
 
 
 def correlated_notional(book: AccountBook, together: Together | None, threshold: float) -> float:
@@ -206,9 +211,11 @@ def _position(
     markets: Mapping[str, Bars],
     timeframe_ns: int,
     stops: Mapping[tuple[str, str, int], float] | None,
+    unstopped: Mapping[tuple[str, str, int], float],
 ) -> PositionRisk:
     stop = (stops or {}).get(p.key, 0.0)
     away = p.side * (p.mark - stop) / p.mark if stop > 0.0 else None
+    bare = 0.0 if stops is None else p.notional if away is None else unstopped.get(p.key, 0.0)
     daily = None
     if p.symbol in markets and markets[p.symbol].n > _WINDOW:
         daily = volatility(markets[p.symbol].close, _WINDOW) * math.sqrt(_DAY_NS / timeframe_ns)
@@ -218,7 +225,8 @@ def _position(
         notional=p.notional,
         liquidation_distance=distance,
         stop_distance=away,
-        at_risk=away * p.notional / book.equity if away is not None and book.equity > 0.0 else None,
+        at_risk=away * p.notional / book.equity if away is not None and not bare and book.equity > 0.0 else None,
+        unstopped=bare,
         daily_volatility=daily,
         days=distance / daily if distance is not None and daily else None,
         level=liquidation_risk(p),
@@ -263,21 +271,21 @@ def _sign(one: str, other: str, together: Together | None, threshold: float) -> 
     return 0 if abs(value) < threshold else 1 if value > 0.0 else -1
 
 
-def _levelled(made: Assessment, limits: Limits, *, stops_known: bool) -> Assessment:
-    reasons = tuple(sorted(_reasons(made, limits, stops_known=stops_known), key=lambda r: -_ORDER.index(r.level)))
+def _levelled(made: Assessment, limits: Limits) -> Assessment:
+    reasons = tuple(sorted(_reasons(made, limits), key=lambda r: -_ORDER.index(r.level)))
     level = max((r.level for r in reasons), key=_ORDER.index, default=RiskLevel.LOW)
     return replace(made, reasons=reasons, level=level)
 
 
-def _reasons(made: Assessment, limits: Limits, *, stops_known: bool) -> Iterator[Reason]:
+def _reasons(made: Assessment, limits: Limits) -> Iterator[Reason]:
     if made.gross > 0.0 and made.leverage is None:
         yield Reason(RiskLevel.HIGH, "equity", made.equity, 0.0)
     for p in made.positions:
         if p.level is not RiskLevel.LOW and p.liquidation_distance is not None:
             bound = 0.05 if p.level is RiskLevel.HIGH else 0.10
             yield Reason(p.level, "liquidation_distance", p.liquidation_distance, bound, p.name)
-        if stops_known and p.stop_distance is None:
-            yield Reason(RiskLevel.HIGH, "no_stop", p.notional, 0.0, p.name)
+        if p.unstopped > 0.0:
+            yield Reason(RiskLevel.HIGH, "no_stop", p.unstopped, 0.0, p.name)
     worst = max((t.var for t in made.tails), default=0.0)
     stressed = max((s.loss for s in made.stressed if s.loss is not None), default=0.0)
     for measure, value, bounds in (

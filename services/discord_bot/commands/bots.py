@@ -72,8 +72,7 @@ async def resume(ask: Ask) -> Card:
 async def bots_resume(ask: Ask) -> Card:
     """Ask first: what raises risk takes two steps."""
     bot = _known(ask)
-    if ask.desk.bus.state() is not BusState.CONNECTED:
-        raise Denied("E-BUS: the message bus is down: reads show last values, changes are off", rule="bus")
+    _reachable(ask)
     seen = ask.desk.view.bots.get(bot)
     now = (
         f"{seen.value.mode}, now {seen.value.state}, heard {age(seen.age_s(ask.desk.now_ns))} ago"
@@ -117,18 +116,34 @@ async def bots_mood(ask: Ask) -> Card:
     )
 
 
+async def calm(ask: Ask) -> Card:
+    """Calm after the confirmation."""
+    bot = _known(ask)
+    return await carry_out(ask, f"Calm {safe(bot)}", [(Verb.CALM, bot)], f"/bots calm by {ask.who.name}")
+
+
 @command(
     "bots",
     name="bots calm",
     tier="operator",
-    latency="command",
     about="Let a bot's state of mind begin anew; its book and trades stay",
     options=(_BOT,),
+    confirmed=calm,
+    private=True,
 )
 async def bots_calm(ask: Ask) -> Card:
-    """Calm at once: the mind of the profile's first day, under the same bounds as any other."""
+    """Ask first: a frightened mind trades smaller, so calming it may raise the next entries."""
     bot = _known(ask)
-    return await carry_out(ask, f"Calm {safe(bot)}", [(Verb.CALM, bot)], f"/bots calm by {ask.who.name}")
+    _reachable(ask)
+    seen = ask.desk.view.bots.get(bot)
+    mind = seen.value.mind if seen is not None else None
+    now = (
+        f"{safe(mind.emotion)}, entries at {mind.sizes:.0%} of their size, heard {age(seen.age_s(ask.desk.now_ns))} ago"
+        if seen is not None and mind is not None
+        else "no state of mind is heard of"
+    )
+    text = f"The state of mind of **{safe(bot)}** ({now}) begins anew; entries may become larger. Book and trades stay."
+    return Card("Calm?", Tone.WARN, text=text, confirm=Confirm("bots calm", {"bot": bot}, "Calm"))
 
 
 def _known(ask: Ask) -> str:
@@ -136,3 +151,8 @@ def _known(ask: Ask) -> str:
     if bot not in ask.desk.bots():
         raise ConfigError(f"E-ARG `bot`: there is no bot called {bot!r}; see /bots list")
     return bot
+
+
+def _reachable(ask: Ask) -> None:
+    if ask.desk.bus.state() is not BusState.CONNECTED:
+        raise Denied("E-BUS: the message bus is down: reads show last values, changes are off", rule="bus")

@@ -64,7 +64,7 @@ def judge(asked: Asked, account: Account) -> Judgement:
     try:
         instrument = _traded(intent, account)
         if intent.reduces:
-            return Judgement(_exit_size(intent, account), RiskVerdict(allowed=True, rule=""))
+            return Judgement(_exit_size(intent, account, instrument), RiskVerdict(allowed=True, rule=""))
         for rule in ENTRY_RULES:
             for name, words in rule(asked, account, instrument):
                 raise denied(name, f"{intent.intent_id}: {words}")
@@ -126,8 +126,8 @@ def _traded(intent: Intent, account: Account) -> Instrument:
     return instrument
 
 
-def _exit_size(intent: Intent, account: Account) -> Decimal:
-    """Cut an exit to what the bot holds and no exit of its own is closing already."""
+def _exit_size(intent: Intent, account: Account, instrument: Instrument) -> Decimal:
+    """Cut an exit to what the bot holds and no exit of its own is closing already, in steps of the venue."""
     held = account.books.book(intent.bot, intent.symbol).size
     if held * intent.side.sign >= 0:
         raise denied(
@@ -139,7 +139,7 @@ def _exit_size(intent: Intent, account: Account) -> Decimal:
     size = min(intent.size or abs(held), abs(held) - closing)
     if size <= 0:
         raise denied("closing", f"{intent.intent_id}: the whole position of {intent.bot} is being closed already")
-    return size
+    return instrument.size(size) or size  # less than a step is for the venue to judge
 
 
 def _mode(asked: Asked, account: Account, _: Instrument) -> Iterator[Finding]:
@@ -207,6 +207,9 @@ def _stop(asked: Asked, account: Account, instrument: Instrument) -> Iterator[Fi
 def _size(asked: Asked, account: Account, instrument: Instrument) -> Iterator[Finding]:
     intent, trading = asked.intent, account.settings.trading
     price = account.price(intent.symbol) or intent.ref_price
+    if price <= 0:
+        yield "price", f"no price of {intent.symbol} is known yet, so nobody can say what it is worth"
+        return
     if instrument.size(intent.size) != intent.size:
         yield "rules", f"the size {intent.size} is no multiple of {instrument.size_step}"
     if not instrument.tradable(intent.size, price):

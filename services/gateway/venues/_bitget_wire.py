@@ -42,8 +42,15 @@ _TARGETS: Final = frozenset({"tp", "profit_plan", "pos_profit"})
 
 
 def number(value: object) -> Decimal:
-    """Read a number that the wire spells as a text; blank and absent are zero."""
-    return Decimal(str(value)) if value not in (None, "") else ZERO
+    """Read a number that the wire spells as a text; blank and absent are zero.
+
+    Raises:
+        ValueError: it is not finite; a comparison with it would break whatever reads it.
+    """
+    found = Decimal(str(value)) if value not in (None, "") else ZERO
+    if not found.is_finite():
+        raise ValueError(f"{value!r} is told where a number belongs")
+    return found
 
 
 def instrument(market: Row, venue: str) -> Instrument:

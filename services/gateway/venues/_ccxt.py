@@ -11,7 +11,8 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, ClassVar, Final
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, TypeVar
 
 from omega.domain import Bar, Instrument
 from omega.errors import ConfigError, OmegaError, Rejected, Unresolved
@@ -19,6 +20,7 @@ from omega.resilience import ended, retry_read
 from services.gateway.capabilities import Resize, StopForm
 from services.gateway.classify import RefusalKind, raised, raised_read
 from services.gateway.venue import (
+    EVERY_PLAN,
     Ack,
     Balance,
     FundingBill,
@@ -41,6 +43,7 @@ from services.gateway.venues._tap import HANDED, Json, tapped
 
 PAGE: Final = 100
 _GONE: Final = RefusalKind.GONE.value
+T = TypeVar("T")
 _FINISHED: Final = {Status.FILLED, Status.CANCELED, Status.REJECTED}
 
 
@@ -52,6 +55,8 @@ class CcxtVenue(Rows):
     """The calls of ccxt that list finished orders."""
     plan_lists: ClassVar[tuple[Json, ...]] = ({"trigger": True},)
     """The parameters of the lists of live trigger orders; stops and targets stand in the first."""
+    weights: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    """What a call takes of its lane where its endpoint is slower than the lane's others: their rate over its own."""
     candle_page: ClassVar[int] = 1000
     price_call: ClassVar[str] = "fetch_tickers"
     """The call of ccxt that lists the newest prices."""
@@ -213,14 +218,22 @@ class CcxtVenue(Rows):
             waits.append(float(text) if str(text).isdigit() else 0.0)
         return max(waits)
 
+    def weight(self, call: str) -> float:
+        """Return how many requests of its lanes a call counts for."""
+        return self.weights.get(call, 1.0) * (len(self.plan_lists) if call == EVERY_PLAN else 1)
+
     async def time_ns(self) -> int:
         """Ask the venue for its clock."""
         return int(await self.read("read the time", self._data.fetch_time)) * 1_000_000
 
     async def read(self, doing: str, call: Callable[[], Awaitable[Any]]) -> Any:
         """Make a read and translate its errors."""
+        return await self.read_as(doing, call, lambda answer: answer)
+
+    async def read_as(self, doing: str, call: Callable[[], Awaitable[Any]], values: Callable[[Any], T]) -> T:
+        """Make a read, turn its answer into values, and translate the errors of both: an answer may be nonsense."""
         try:
-            return await call()
+            return values(await call())
         except OmegaError:
             raise
         except WRONG as error:
@@ -303,22 +316,29 @@ class CcxtVenue(Rows):
         """Return the order of a client id, None when the venue knows none."""
         market = self.unified(symbol)
         try:
-            found = await self.read(f"find {client_id}", lambda: self.find(market, client_id))
+            return await self.read_as(f"find {client_id}", lambda: self.find(market, client_id), self._one)
         except Rejected as error:
             if error.kind != _GONE:
                 raise
             return None
+
+    def _one(self, found: Json | None) -> VenueOrder | None:
         return self.to_order(found) if found and found.get("id") else None
 
     async def open_orders(self) -> list[VenueOrder]:
         """Return the resting orders."""
-        rows = await self.read("list the open orders", lambda: self._data.fetch_open_orders(None, None, PAGE))
+        fetch = partial(self._data.fetch_open_orders, None, None, PAGE)
+        return await self.read_as("list the open orders", fetch, self._as_orders)
+
+    def _as_orders(self, rows: Sequence[Json]) -> list[VenueOrder]:
         return [self.to_order(row) for row in rows if not self.is_plan(row)]
+
+    def _as_plans(self, rows: Sequence[Json]) -> list[PlanOrder]:
+        return [self.to_plan(row) for row in rows if self.is_plan(row)]
 
     async def past_orders(self, symbol: str) -> list[VenueOrder]:
         """Return the newest finished orders of one symbol."""
-        rows = [row for row in await self._past(symbol, {}) if not self.is_plan(row)]
-        return [order for order in map(self.to_order, rows) if order.status in _FINISHED]
+        return [order for order in await self._past(symbol, {}, self._as_orders) if order.status in _FINISHED]
 
     async def plans(self, *, every: bool = True) -> list[PlanOrder]:
         """Return the live stops and targets; with `every` the other trigger orders too."""
@@ -328,42 +348,47 @@ class CcxtVenue(Rows):
 
     async def past_plans(self, symbol: str) -> list[PlanOrder]:
         """Return the newest stops and targets of one symbol that have ended."""
-        rows = await self._past(symbol, {"trigger": True, **self.plan_lists[0]})
-        return [plan for plan in map(self.to_plan, filter(self.is_plan, rows)) if not plan.live]
+        params = {"trigger": True, **self.plan_lists[0]}
+        return [plan for plan in await self._past(symbol, params, self._as_plans) if not plan.live]
 
-    async def _past(self, symbol: str, params: Json) -> list[Json]:
+    async def _past(self, symbol: str, params: Json, values: Callable[[Any], list[T]]) -> list[T]:
         market = self.unified(symbol)
         calls = [partial(getattr(self._data, name), market, None, PAGE, dict(params)) for name in self.past]
-        lists = await asyncio.gather(*(self.read("list past orders", call) for call in calls))
+        lists = await asyncio.gather(*(self.read_as("list past orders", call, values) for call in calls))
         return [row for rows in lists for row in rows]
 
     async def _live_plans(self, params: Json) -> list[PlanOrder]:
         fetch = partial(self._data.fetch_open_orders, None, None, PAGE, dict(params))
-        rows = await self.read("list the trigger orders", fetch)
-        return [self.to_plan(row) for row in rows if self.is_plan(row)]
+        return await self.read_as("list the trigger orders", fetch, self._as_plans)
 
     async def trades(self, symbol: str, *, since_ns: int = 0) -> list[Trade]:
         """Return the account's executions in one symbol, oldest first."""
         market, since = self.unified(symbol), since_ns // unified.MS or None
-        rows = await self.read("list the fills", lambda: self._data.fetch_my_trades(market, since, PAGE))
-        return in_order(trade for trade in map(self.to_trade, rows) if trade.ts_ns >= since_ns)
+        fetch = partial(self._data.fetch_my_trades, market, since, PAGE)
+        return in_order(t for t in await self.read_as("list the fills", fetch, self._as_trades) if t.ts_ns >= since_ns)
+
+    def _as_trades(self, rows: Sequence[Json]) -> list[Trade]:
+        return [self.to_trade(row) for row in rows]
 
     async def positions(self) -> list[VenuePosition]:
         """Return the open positions."""
-        rows = await self.read("list the positions", self._data.fetch_positions)
-        found = [position for position in map(self.to_position, rows) if position.size]
+        rows = await self.read_as(
+            "list the positions", self._data.fetch_positions, lambda a: [*map(self.to_position, a)]
+        )
+        found = [position for position in rows if position.size]
         self._held = {position.symbol: position for position in found}
         return found
 
     async def balance(self) -> Balance:
         """Return the account's money."""
-        return self.to_balance(await self.read("read the balance", self._data.fetch_balance))
+        return await self.read_as("read the balance", self._data.fetch_balance, self.to_balance)
 
     async def funding(self, symbol: str) -> list[FundingBill]:
         """Return the newest funding payments of one symbol, oldest first."""
         market = self.unified(symbol)
-        rows = await self.read("list the funding", lambda: self._data.fetch_funding_history(market, None, PAGE))
-        return sorted(map(self.to_bill, rows), key=lambda item: (item.ts_ns, item.funding_id))
+        fetch = partial(self._data.fetch_funding_history, market, None, PAGE)
+        bills = await self.read_as("list the funding", fetch, lambda rows: [*map(self.to_bill, rows)])
+        return sorted(bills, key=lambda item: (item.ts_ns, item.funding_id))
 
     async def candles(self, symbol: str, timeframe: str, *, limit: int, since_ns: int = 0) -> list[Bar]:
         """Return the newest `limit` rows, or those from `since_ns` on; oldest first."""

@@ -41,8 +41,15 @@ _STATUS: Final = {
 
 
 def number(value: object) -> Decimal:
-    """Read a number; blank and absent are zero."""
-    return Decimal(str(value)) if value not in (None, "") else ZERO
+    """Read a number; blank and absent are zero.
+
+    Raises:
+        ValueError: it is not finite; a comparison with it would break whatever reads it.
+    """
+    found = Decimal(str(value)) if value not in (None, "") else ZERO
+    if not found.is_finite():
+        raise ValueError(f"{value!r} is told where a number belongs")
+    return found
 
 
 def coins_of(market: Row) -> Decimal:

@@ -140,9 +140,8 @@ class Bybit(CcxtVenue):
         """Return the account's executions in one symbol, oldest first: orders, liquidations, deleveraging."""
         market, since = self.unified(symbol), since_ns // unified.MS or None
         calls = [partial(self._data.fetch_my_trades, market, since, PAGE, {"execType": kind}) for kind in _TRADES]
-        lists = await asyncio.gather(*(self.read("list the fills", call) for call in calls))
-        found = (self.to_trade(row) for rows in lists for row in rows)
-        return in_order(trade for trade in found if trade.ts_ns >= since_ns)
+        lists = await asyncio.gather(*(self.read_as("list the fills", call, self._as_trades) for call in calls))
+        return in_order(trade for trades in lists for trade in trades if trade.ts_ns >= since_ns)
 
     # rows -----------------------------------------------------------------------------------------------------------
 

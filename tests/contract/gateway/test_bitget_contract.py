@@ -89,3 +89,15 @@ async def desk() -> AsyncIterator[BitgetDesk]:
 @pytest.mark.req("0.05", "1.90", "3.15")
 class TestBitget(VenueContract):
     """Every case of the suite."""
+
+
+async def test_trigger_orders_beyond_one_page_are_all_read(desk: BitgetDesk) -> None:
+    """Fifty bots with a stop and a target each: an old stop that is not seen would be placed again and again."""
+    venue, price = desk.venue, await desk.price()
+    await venue.place(desk.order("entry", Side.BUY, Decimal(1)))
+    await desk.fill()
+    trigger = desk.venue.instruments[desk.symbol].price(price * Decimal("0.9"))
+    for number in range(105):
+        await venue.place_plan(desk.plan(f"s{number}", Side.SELL, Decimal("0.001"), trigger))
+
+    assert {plan.client_id for plan in await venue.plans(every=False)} >= {f"s{number}" for number in range(105)}

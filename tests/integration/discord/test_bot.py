@@ -327,8 +327,13 @@ async def test_mood_tells_state_of_mind_and_calm_is_a_command(local: LocalDiscor
         feeling = await local.slash("viewer", "ops", "bots mood", bot="fib-btc")
         off = await local.slash("viewer", "ops", "bots mood", bot="trend-eth")
         refused = await local.slash("trader", "ops", "bots calm", bot="fib-btc")
-        calmed = await local.slash("operator", "ops", "bots calm", bot="fib-btc")
+        asked = await local.slash("operator", "ops", "bots calm", bot="fib-btc")
+        before, question = list(heard), asked.text
+        pressed = await local.click("operator", asked.message, "Calm")
+        calmed = await pressed.until(lambda reply: "of 1" in reply.text)
 
+    assert before == []
+    assert "fearful, entries at 78%" in question
     assert "Nothing is heard of" in unheard.text
     assert all(part in feeling.text for part in ("fearful", "newbie", "78%", "0.30, 0.40, 0.70", "volatile"))
     assert "only shrink" in feeling.text
@@ -348,6 +353,7 @@ async def test_bus_down_answers_last_values_under_a_banner_and_refuses_changes(
         bus.hub.down()
         status = await local.slash("viewer", "ops", "status")
         refused = await local.slash("operator", "ops", "bots resume", bot="fib-btc")
+        uncalmed = await local.slash("operator", "ops", "bots calm", bot="fib-btc")
         panic = await local.slash("trader", "ops", "panic", scope="entries")
         pressed = await local.click("trader", panic.message, "PANIC")
         await pressed.until(lambda reply: "message bus is down" in reply.text)
@@ -356,6 +362,7 @@ async def test_bus_down_answers_last_values_under_a_banner_and_refuses_changes(
     assert "last known values" in status.text
     assert "fib-btc" in status.text
     assert "E-BUS" in refused.text
+    assert "E-BUS" in uncalmed.text
     sent = [one.envelope.data for one in await bus.history(bus.topics.control("farm"))]
     assert [command.verb for command in sent] == [Verb.HALT]  # the outbox delivered it
 

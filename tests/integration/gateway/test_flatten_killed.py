@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from omega.bus import Command, CommandResult, Verb
 from omega.domain import OrderState
 from omega.errors import TransientError
+from services.gateway.flattening import Wish, _wishes_of
 
 from .dying import die_at
 
@@ -106,16 +109,46 @@ async def test_resume_gives_an_unfinished_flatten_up(farm: Any) -> None:
 
     assert farm.gateway.flattener.wanted == []
     assert farm.size("alpha") == Decimal("0.01")
+    assert await stages(farm) == ["accepted", "refused"]
+
+
+async def test_every_flatten_of_a_bot_gets_its_outcome(farm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one, and one of the whole farm, do not make the first be forgotten; nor does a kill in between."""
+    await farm.enter()
+    await farm.enter(bot="beta", size="0.02")
+    monkeypatch.setattr("services.gateway.commands.RUNNER_S", 60.0)
+    for command in (
+        FLATTEN,
+        Command("flatten-2", Verb.FLATTEN, "alpha", "bob", "hurry"),
+        Command("flatten-3", Verb.FLATTEN, "beta", "bob", "drill"),
+    ):
+        await farm.gateway.commands.apply(command)
+    await farm.gateway.commands.apply(Command("resume-1", Verb.RESUME, "beta", "ann", "a mistake"))
+    await farm.close()
+    await farm.open()
+    await farm.gateway.commands.apply(Command("flatten-4", Verb.FLATTEN, "farm", "cat", "enough"))
+    for command_id in ("flatten-1", "flatten-2", "flatten-4"):
+        await until_confirmed(farm, command_id)
+
+    assert (farm.size("alpha"), farm.size("beta")) == (0, 0)
+    assert sorted(sold(farm)) == [Decimal("0.01"), Decimal("0.02")], "each closed once"
+    told = [await stages(farm, f"flatten-{number}") for number in (1, 2, 3, 4)]
+    assert told == [
+        ["accepted", "confirmed"],
+        ["accepted", "confirmed"],
+        ["accepted", "refused"],
+        ["accepted", "confirmed"],
+    ]
 
 
 async def test_flatten_that_is_asked_for_again_is_not_put_off(farm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await farm.enter()
     monkeypatch.setattr("services.gateway.commands.RUNNER_S", 60.0)
     await farm.gateway.commands.apply(FLATTEN)
-    due_s = farm.gateway.flattener._due_s["alpha"]
+    due_s = farm.gateway.flattener._errands["alpha"].due_s
     await farm.gateway.commands.apply(Command("flatten-2", Verb.FLATTEN, "alpha", "ann", "hurry"))
 
-    assert farm.gateway.flattener._due_s["alpha"] == due_s
+    assert farm.gateway.flattener._errands["alpha"].due_s == due_s
 
 
 async def test_resume_in_the_middle_of_a_flatten_leaves_the_rest_alone(
@@ -128,7 +161,8 @@ async def test_resume_in_the_middle_of_a_flatten_leaves_the_rest_alone(
     flattener, commands = farm.gateway.flattener, farm.gateway.commands
     for bot in BOTS:
         await commands.apply(Command(f"flatten-{bot}", Verb.FLATTEN, bot, "ann", "drill"))
-    flattener._due_s.clear()
+    for errand in flattener._errands.values():
+        errand.due_s = 0.0
     close_out = flattener.close_out
 
     async def given_up(bot: str, *rest: Any) -> None:
@@ -157,3 +191,11 @@ async def test_flatten_is_not_over_while_the_venue_cannot_be_read(farm: Any, mon
     await until_confirmed(farm)
 
     assert farm.gateway.flattener.wanted == []
+
+
+def test_wish_of_an_older_journal_is_read() -> None:
+    """There was one a bot, kept by itself."""
+    wish = Wish("flatten-1", "alpha", "ann")
+
+    assert _wishes_of(json.dumps(asdict(wish))) == [wish]
+    assert _wishes_of(json.dumps([asdict(wish), asdict(wish)])) == [wish, wish]

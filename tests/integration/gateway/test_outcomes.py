@@ -143,6 +143,32 @@ async def test_rate_limit_slows_the_lane_and_rejects(bench: Any) -> None:
     assert bench.gateway.account.turns.orders.tokens <= 0
 
 
+async def test_exit_refused_for_its_rate_is_sent_again_and_fills(bench: Any) -> None:
+    """A strategy that leaves on an event says so once; the refusal proves that nothing was done."""
+    await bench.enter()
+    await bench.fault("code", path=PLACE, code="429", times=2)
+    leaving = bench.intent(action=Action.EXIT, side=Side.SELL)
+    await bench.send(leaving)
+    await bench.until(lambda: bench.order(leaving) and bench.order(leaving).state is OrderState.REJECTED, "the refusal")
+    journal = bench.gateway.account.journal
+    await bench.until(lambda: journal.in_state(OrderState.WORKING), "another order", within_s=20)
+    await bench.step()
+
+    assert bench.size() == 0
+    assert bench.plans() == []
+    assert not bench.gateway.account.halt.active
+
+
+async def test_exit_refused_for_good_is_not_sent_again(bench: Any) -> None:
+    await bench.enter()
+    await bench.fault("code", path=PLACE, code="40762")
+    leaving = bench.intent(action=Action.EXIT, side=Side.SELL)
+    await bench.send(leaving)
+    await bench.until(lambda: bench.order(leaving) and bench.order(leaving).state is OrderState.REJECTED, "the refusal")
+
+    assert bench.gateway.again._tasks == set()
+
+
 async def test_authentication_refused_halts_entries(bench: Any) -> None:
     await bench.fault("code", path=PLACE, code="40014")
     intent = bench.intent()

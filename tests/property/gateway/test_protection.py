@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.gateway.books import share
+from services.gateway.books import closings, share
 from services.gateway.protection import adopt, covered, deeds, must_wait, stop_sizes, unwatched, wanted
 from services.gateway.rows import Guard
 from services.gateway.venue import PlanKind, PlanOrder, closing_side
@@ -173,3 +173,23 @@ def test_wanted_gives_the_tightest_stop_of_the_net_side_first() -> None:
 )
 def test_share_loses_nothing(amount: Decimal, sizes: dict[str, Decimal]) -> None:
     assert sum(share(amount, sizes, Decimal("0.01")).values(), Decimal(0)) == amount
+
+
+@given(
+    st.integers(1, 60).map(Decimal),
+    st.dictionaries(st.sampled_from([*BOTS, "eve", "fay", "external"]), st.integers(1, 9).map(Decimal)),
+)
+def test_closing_part_is_never_more_than_its_book_holds(amount: Decimal, held: dict[str, Decimal]) -> None:
+    """A book that is turned around holds a position that nobody has asked for and that no stop guards."""
+    parts = closings(amount, held, Decimal(1))
+
+    assert sum(parts.values(), Decimal(0)) == amount
+    assert all(0 < part <= held.get(bot, Decimal(0)) for bot, part in parts.items() if bot != "external")
+    beyond = max(amount - sum(held.values(), Decimal(0)), Decimal(0))
+    assert parts.get("external", Decimal(0)) <= held.get("external", Decimal(0)) + beyond
+    closed = amount - beyond
+    assert all(
+        abs(parts.get(bot, Decimal(0)) - closed * size / sum(held.values())) < 2
+        for bot, size in held.items()
+        if bot != "external"
+    )

@@ -11,6 +11,8 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from omega.analytics.analyses._books import account_book
+from omega.analytics.context import Books, Held
 from omega.analytics.risk import (
     Scenario,
     assess,
@@ -381,3 +383,20 @@ def test_condition_of_few_bars_says_what_it_cannot_tell() -> None:
     assert (made.hurst, made.states, made.support) == (None, (), None)
     with pytest.raises(ConfigError, match="21 or more"):
         condition(bars_of(np.zeros(20)), HOUR_NS)
+
+
+@pytest.mark.req("1.19")
+def test_missing_stop_of_one_bot_is_told_beside_the_stop_of_another_in_the_same_symbol() -> None:
+    """The stop of one bot protects its own part alone; the loss at the stop is not known then."""
+    held = (
+        Held("main", "fib", "BTC-USDT.P", 3.0, 100.0, 100.0, 95.0),
+        Held("main", "trend", "BTC-USDT.P", 2.0, 100.0, 100.0),
+    )
+
+    account, stops, bare = account_book(Books(10_000.0, held))
+    made = assess(account, markets(), DAY_NS, np.random.default_rng(0), stops=stops, unstopped=bare)
+
+    assert bare == {("main", "BTC-USDT.P", 1): 200.0}
+    assert [(r.level, r.value) for r in made.reasons if r.measure == "no_stop"] == [(RiskLevel.HIGH, 200.0)]
+    assert made.positions[0].stop_distance == pytest.approx(0.05)
+    assert made.positions[0].at_risk is None

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from omega.cli.analyze import _analyses, _some_themes, _symbols
 from omega.cli.app import build
-from omega.errors import ConfigError, Denied, OmegaError
+from omega.errors import ConfigError, Denied, EnvironmentFault, OmegaError
 
 RUNNER = CliRunner()
 CANDLES = Path(__file__).parents[3] / "data" / "candles"
@@ -97,11 +97,14 @@ def test_analyze_writes_the_picture(theme: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (("BTC-USDT.P", "magic"), ConfigError, "there is no 'magic'"),
+        (("BTC-USDT.P", "magic"), ConfigError, "there is no 'magic'.*trend, all$"),
+        (("BTC-USDT.P", "al"), ConfigError, "did you mean 'all'"),
         (("BTC-USDT.P", "fib", "--set", "multiple"), ConfigError, "is no KEY=VALUE"),
         (("BTC-USDT.P", "fib", "--set", "size=3"), ConfigError, "fib has no parameter size"),
         (("BTC-USDT.P", "fib", "--set", "swings=900"), ConfigError, "lies outside 2 to 50"),
         (("BTC-USDT.P", "fib", "--png", "x.gif"), ConfigError, r"must end in \.png"),
+        (("BTC-USDT.P", "fib", "--data", "nowhere", "--png", "/proc/x.png"), EnvironmentFault, "picture to /proc/x"),
+        (("BTC-USDT.P", "fib", "--data", "nowhere", "--png", f"{BTC}/x.png"), EnvironmentFault, "Not a directory"),
         (("BTC-USDT.P", "fib", "--theme", "pink"), ConfigError, "none of dark, light"),
         (("BTC-USDT.P", "fib", "--live", "--data", "x"), ConfigError, "--live reads the running farm"),
         (("BTC-USDT.P", "fib", "--data", "nowhere"), OmegaError, "nowhere"),
@@ -115,6 +118,19 @@ def test_analyze_writes_the_picture(theme: str, tmp_path: Path) -> None:
 def test_analyze_refuses_with_words(arguments: tuple[str, ...], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         analyze(*arguments)
+
+
+def test_analyze_checks_the_picture_first_and_leaves_nothing_when_the_work_fails(tmp_path: Path) -> None:
+    """A file that is there keeps its bytes, a folder that is not there is not made."""
+    kept = tmp_path / "kept.png"
+    kept.write_bytes(b"a picture")
+
+    for file in (kept, tmp_path / "new" / "btc.png"):
+        with pytest.raises(OmegaError, match="nowhere"):
+            analyze("BTC-USDT.P", "fib", "--data", "nowhere", "--png", str(file))
+
+    assert kept.read_bytes() == b"a picture"
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_analyze_completion_knows_analyses_symbols_and_themes() -> None:

@@ -201,3 +201,13 @@ def test_hand_made_trade_against_a_bot_closes_its_part_and_its_stop(desk: Desk) 
 
     assert (desk.size, desk.stopped()) == (D("0.04"), D("0.04"))
     assert desk.account.books.book("external", BTC).size == 0
+
+
+def test_hand_made_trade_against_several_bots_turns_no_book_around(desk: Desk) -> None:
+    """Two of three steps are closed by a person: two bots are flat, none is short."""
+    for number, bot in enumerate(("ann", "bob", "cat"), start=1):
+        desk.account.take(desk.trade(number, "0.001", client_id=""), bot=bot, role=Role.ENTRY)
+    theirs = Trade("t9", "v9", "theirs", BTC, Side.SELL, D(1000), D("0.002"), D(0), "USDT", False, False, 6)
+    desk.hear(trades=(theirs,))
+
+    assert sorted(desk.account.books.open(BTC).values()) == [D("0.001")]

@@ -12,12 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from omega.bus import AccountStatus, RiskVerdict, SymbolUse
 from omega.config import Levels
+from omega.config.change import BETWEEN_BARS, Change
 from omega.domain import Mode, Position
+from omega.errors import ConfigError
 from services.gateway.risk.dynamic import Returns, correlation, drawdown_share, volatility_share
 from services.gateway.risk.gate import RiskGate
 from services.gateway.risk.limits import Override
 from services.gateway.risk.rate import OrderRate
 from services.gateway.risk.scopes import FLEET, Entity, Measure, Scope
+from services.gateway.service import check_fleet
 
 from .risk_desk import BTC, ETH, SOL, Desk, Notes, broken, entry, gate_of, settings
 
@@ -342,6 +345,28 @@ def test_two_gates_that_never_hear_of_each_other_keep_the_limit_together() -> No
 def test_shares_that_cannot_hold_are_refused(shares: dict[str, str], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         gate_of(accounts=ACCOUNTS, shares=shares)
+
+
+def test_changed_shares_and_accounts_wait_for_a_restart_and_are_told() -> None:
+    """Two gateways that take them over at different instants would break the limit together."""
+    before = settings(accounts=ACCOUNTS[:2], shares={"bitget/main": "0.4"}, limits={"fleet": {"gross_notional": 10}})
+    changed = {"accounts": ACCOUNTS, "shares": {"bitget/main": "0.9"}, "limits": {"fleet": {"gross_notional": 20}}}
+    gate = RiskGate(before, Desk())
+
+    change = Change.between(before, settings(**changed), BETWEEN_BARS)
+    gate.configure(change.settings)
+
+    assert {path.partition(".")[2].partition(".")[0] for path in change.restart} == {"accounts", "shares"}
+    assert gate.fleet.share(FLEET) == D("0.4")
+    assert [limit.block for limit in gate.limits.of(FLEET)] == [20]
+
+
+def test_own_account_that_the_fleet_does_not_name_is_refused_with_what_to_write() -> None:
+    check_fleet(settings(accounts=ACCOUNTS))
+    check_fleet(settings())
+    words = r"not this gateway's own bitget/main; write risk\.accounts: \[bitget/other, bitget/main\]"
+    with pytest.raises(ConfigError, match=words):
+        check_fleet(settings(accounts=["bitget/other"]))
 
 
 def test_order_rate_keeps_a_minute_of_a_scope_that_nobody_asks_about() -> None:

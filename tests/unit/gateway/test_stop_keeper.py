@@ -193,3 +193,24 @@ async def test_stop_of_one_bot_stays_until_anothers_that_takes_over_stands(desk:
 
     assert desk.venue.done == ("place 0.1", "cancel 0.1")
     assert await desk.standing() == [("stop", D("0.1"), D(950))]
+
+
+@pytest.mark.parametrize("stranger", [False, True], ids=["alone", "beside a hand-made position"])
+async def test_stop_that_arrives_after_its_replacement_is_taken_away(desk: Desk, *, stranger: bool) -> None:
+    """It was not answered, not found, placed anew, and is there after all: two would close twice."""
+    if stranger:
+        theirs = Trade(
+            "t9", "v9", "theirs", BTC, Side.BUY, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False, ts_ns=1
+        )
+        desk.account.take(theirs, bot="external", role=Role.EXTERNAL)
+    desk.venue.answer = Unresolved("no answer")
+    await desk.keeper.look()
+    [first] = [plan for plan in desk.journal.live_plans() if not plan.order_id]
+    desk.venue.answer = None
+    await desk.keeper.look()
+    late = PlanRequest(first.client_id, BTC, Side.SELL, D("0.1"), STOP, PlanKind.STOP)
+    await MemoryVenue.place_plan(desk.venue, late)
+    await desk.keeper.look()
+    await desk.keeper.look()
+
+    assert await desk.standing() == [("stop", D("0.1"), STOP)]

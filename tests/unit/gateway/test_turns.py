@@ -10,7 +10,8 @@ from omega.resilience import Lane
 from omega.telemetry import Metrics
 from services.gateway.classify import Throttled, raised_read
 from services.gateway.turns import Turns
-from services.gateway.venues.bitget import REFUSALS
+from services.gateway.venue import EVERY_PLAN, VenueOptions
+from services.gateway.venues.bitget import REFUSALS, Bitget
 
 
 class RateLimitExceeded(Exception):  # noqa: N818 - ccxt's name
@@ -76,3 +77,23 @@ async def test_other_refusals_pause_nothing(turns: Turns) -> None:
 
     assert paused(turns) == 0
     assert not turns.open()
+
+
+@pytest.mark.req("2.18")
+async def test_slow_endpoints_and_calls_of_several_requests_take_more_of_their_lane(turns: Turns) -> None:
+    """Positions have half the rate of the other reads at Bitget, and its trigger orders stand in three lists."""
+    venue = Bitget(VenueOptions(account="main", api_key="k", api_secret="s", passphrase="p"))
+    turns.weigh = venue.weight
+    turns.configure(Gateway.model_validate({"lanes": {"reads_per_s": 0.001, "orders_per_s": 0.001, "burst": 20}}))
+    turns.reads._tokens = turns.orders._tokens = 20.0
+
+    took = []
+    for call in ("", "plans", "positions", EVERY_PLAN):
+        before = turns.reads.tokens
+        async with turns.read(call=call):
+            took.append(round(before - turns.reads.tokens))
+    before = turns.orders.tokens
+    async with turns.order(Lane.STOP, call="set_leverage"):
+        took.append(round(before - turns.orders.tokens))
+
+    assert took == [1, 1, 2, 3, 2]

@@ -36,6 +36,7 @@ def test_catalogue_has_its_alerts_over_catalogued_metrics() -> None:
         "ClockSkew",
         "Halt",
         "LimitNearlyUsed",
+        "CosmicFeedFailing",
     }
     assert {alert.name for alert in ALERTS} >= wanted | {"LedgerUnbalanced", "AuditChainBroken"}
     for alert in ALERTS:
