@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Self
 
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus._follow import entry_key
 from omega.bus._lanes import Lanes
+from omega.bus._link import passing
 from omega.bus._subscription import Subscription
 from omega.bus.endpoint import Patience
 from omega.bus.port import Delivery, Received
@@ -312,8 +313,8 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         )
 
     async def _recover(self, error: ResponseError) -> None:
-        """Make vanished groups again; wait out a fail-over; any other refusal is a human's to mend."""
-        if isinstance(error, ReadOnlyError):
+        """Make vanished groups again; wait out what passes by itself; any other refusal is a human's to mend."""
+        if passing(error):
             await asyncio.sleep(_RETRY_S)
             return
         if "NOGROUP" not in str(error):

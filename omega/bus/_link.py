@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import hiredis
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
 
 from omega._structlog import structlog
 from omega.bus import _scripts
@@ -23,6 +24,8 @@ from omega.errors import EnvironmentFault, OmegaError
 _PING = pack("PING")
 _DRAIN_BATCH = 100
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "NOREPLICAS", "MISCONF")
+_PASSING_KINDS = (ReadOnlyError, ClusterDownError, TryAgainError, OutOfMemoryError)
+"""The same from redis-py, which takes the code off the text where it has a class for it."""
 _STALL_S = 0.5
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.05, 0.5
 _DOUBT_S, _DOUBTED = 30.0, 20_000
@@ -299,6 +302,6 @@ async def _load_scripts(wire: Wire) -> None:
         await wire.call("SCRIPT", "LOAD", script.text)
 
 
-def passing(error: hiredis.ReplyError) -> bool:
+def passing(error: Exception) -> bool:
     """Tell whether the server refuses for the moment only: it loads, fails over, or is out of memory."""
-    return str(error).startswith(_PASSING)
+    return isinstance(error, _PASSING_KINDS) or str(error).startswith(_PASSING)

@@ -75,6 +75,36 @@ async def test_wrong_type_of_a_key_writes_nothing_of_the_record(server: ValkeySe
     assert await bus.history(bus.topics.bot_events("xyko")) == []
 
 
+@pytest.mark.req("0.28")
+@pytest.mark.parametrize(
+    ("refusing", "accepting"),
+    [
+        (("min-replicas-to-write", "1"), ("min-replicas-to-write", "0")),
+        (("maxmemory", "1"), ("maxmemory", "0")),
+    ],
+    ids=["NOREPLICAS", "OOM"],
+)
+async def test_group_waits_while_a_server_takes_no_writes_and_goes_on(
+    refusing: tuple[str, str], accepting: tuple[str, str], server: ValkeyServer, build: Build
+):
+    """A fail-over leaves a primary without its replica for a while: nobody has to start the readers again."""
+    runner, ledger = await build("runner/1"), await build("ledger/1")
+    await runner.send(decision("xyko", 1))
+    server.command("CONFIG", "SET", *refusing)
+    try:
+        async with ledger.records(ledger.topics.decisions("xyko"), group="ledger", block_ms=50) as batches:
+            reading = asyncio.ensure_future(anext(batches))
+            await asyncio.sleep(0.5)
+            assert not reading.done()
+            server.command("CONFIG", "SET", *accepting)
+            async with asyncio.timeout(30):
+                [delivery] = await reading
+            async with delivery as received:
+                assert numbers([received]) == [1]
+    finally:
+        server.command("CONFIG", "SET", *accepting)
+
+
 async def test_scripts_flushed_are_loaded_again(server: ValkeyServer, build: Build):
     bus = await build()
     server.command("SCRIPT", "FLUSH")
