@@ -33,7 +33,7 @@ async def check_rights(bus: RedisBus, commands: Iterable[str]) -> None:
         ConfigError: the user of this connection may not give one of them; all that are missing are named.
         TransientError: the server does not answer.
     """
-    key = bus.topics.state("rights", "probe")
+    key = f"{bus.topics.env}:no:such:key"
     probes: dict[str, tuple[str | bytes | int, ...]] = {
         "SCAN": ("SCAN", 0, "COUNT", 1),
         "DUMP": ("DUMP", key),
