@@ -86,7 +86,7 @@ def _numba() -> Any:
 def _prepare_to_compile() -> None:
     """Load what numba knows of Python and numpy."""
     with without(*_NEEDLESS):
-        import numba.np.arraymath
+        import numba.np.arraymath  # noqa: F401 - for its effect: what it registers, the tables below take in
         from numba.core.registry import cpu_target
 
         cpu_target.typing_context.refresh()  # what else it imports, numba would import while it compiles
@@ -120,13 +120,13 @@ def _find_before_preparing(twin: Any) -> None:
 
     numba does it the other way round: a third of the time to a first result goes into tables that nobody reads.
     """
-    kept = twin._cache
+    kept = twin._cache  # noqa: SLF001 - numba has no public way to look for machine code
     look = getattr(kept, "_load_overload", None)
     if look is None:  # another version of numba: it looks in its own way
         return
 
     def load_overload(signature: Any, target: Any) -> Any:
-        with kept._guard_against_spurious_io_errors():
+        with kept._guard_against_spurious_io_errors():  # noqa: SLF001 - as numba itself looks
             found = look(signature, target)
         if found is None:
             _prepare_to_compile()
