@@ -68,10 +68,10 @@ class CosmicSeries:
     def placebos(self, shifts: Iterable[int]) -> Iterator[CosmicSeries]:
         """Iterate over the placebos of some shifts; they are views of one array, and as cheap as that."""
         n = len(self.risk)
-        twice = {name: np.tile(getattr(self, name), 2) for name in ("risk", "confidence", "emotion")}
+        risk, confidence, emotion = (np.tile(column, 2) for column in (self.risk, self.confidence, self.emotion))
         for rows in shifts:
-            first = -rows % n
-            yield replace(self, **{name: column[first : first + n] for name, column in twice.items()})
+            now = slice(-rows % n, -rows % n + n)
+            yield replace(self, risk=risk[now], confidence=confidence[now], emotion=emotion[now])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
