@@ -130,6 +130,9 @@ class Walker:
         silent = Traced(nothing, nothing, zero, (), Constant(n, np.float64(1.0)), Constant(n, np.int16(0)))
         self.run([(Task(0, {}, (Stretch(0, 0, _REHEARSED),)), None, 0, silent)])
         bits.rows_of(bits.constant(n, stands=False), self._rows)
+        closes = self._market.bars.close[: bits.WORD].copy()
+        closes.flags.writeable = False  # as Planes gives its columns
+        bits.compare_all([closes], [(0, 0, 0)], np.empty((1, 1), np.uint64))
 
     def _wants(self, traced: Traced, side: bits.Words, leave: bits.Words) -> _Wants:
         """Return what a combination asks, its entries checked as `Signals.of` does."""
