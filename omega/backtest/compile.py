@@ -21,7 +21,7 @@ from omega._without import without
 _PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/analytics")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _NEEDLESS: Final = ("scipy", "coverage", "cffi", "yaml")
-"""What numba loads where it finds it: linear algebra, a coverage tool, a parser of C, for functions that nobody calls."""
+"""What numba loads where it finds it, for functions that nobody calls: linear algebra, a coverage tool, a C parser."""
 
 
 @cache
