@@ -149,14 +149,18 @@ def _beside(peer: Peer, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
         if job == "j3":
             rate, unit = rows[0]["combos"] / second, "combos/s"
             own = statistics.median(row["combos_s"] for row in mine)
+            spent = rows[0]["combos"] / max(row["combos_core_s"] for row in mine)
         else:
             rate, unit = rows[0].get("bars", count) / second / 1e6, "M bars/s"
             own = statistics.median(row["m_bars_s"] for row in mine)
+            spent = rows[0].get("bars", count) / count * min(row["processor_ms"] for row in mine) / 1e3
         table[job] = {
             "unit": unit,
             "theirs": round(rate, 3),
             "ours": round(own, 3),
             "ours over theirs": round(own / rate, 2),
+            # The least of all runs on either side: neighbours move it less than they move the clock.
+            "ours over theirs, by processor time": round(min(row["processor_s"] for row in rows) / spent, 2),
             "trades": {"theirs": rows[0]["trades"], "ours": mine[0].get("trades")},
             "equity": {"theirs": rows[0]["equity"], "ours": mine[0].get("equity")},
             "memory_mb": {"theirs": rows[0]["peak_rss_mb"], "ours": mine[0].get("peak_rss_mb")},

@@ -20,6 +20,8 @@ from omega._without import without
 
 _PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/analytics")
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_NEEDLESS: Final = ("scipy", "coverage", "cffi", "yaml")
+"""What numba loads where it finds it, for functions that nobody calls: linear algebra, a coverage tool, a C parser."""
 
 
 @cache
@@ -73,18 +75,22 @@ def _sources() -> str:
 
 @cache
 def _numba() -> Any:
-    # numba loads scipy's linear algebra, a coverage tool and a parser of C where it finds them, for functions that
-    # nothing here calls: a third of the time to a first result and thirty megabytes.
-    with without("scipy", "coverage", "cffi", "yaml"):
+    with without(*_NEEDLESS):
         import numba
-        import numba.np.arraymath
         from numba.core import config
-        from numba.core.registry import cpu_target
-
-        cpu_target.typing_context.refresh()  # what else it imports, numba would import at the first call
-        cpu_target.target_context.refresh()
     config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]  # numba sets its settings at import
     return numba
+
+
+@cache
+def _prepare_to_compile() -> None:
+    """Load what numba knows of Python and numpy."""
+    with without(*_NEEDLESS):
+        import numba.np.arraymath  # noqa: F401 - for its effect: what it registers, the tables below take in
+        from numba.core.registry import cpu_target
+
+        cpu_target.typing_context.refresh()  # what else it imports, numba would import while it compiles
+        cpu_target.target_context.refresh()
 
 
 @cache
@@ -104,4 +110,26 @@ def _twin(function: FunctionType, *, keep: bool) -> Callable[..., Any]:
     inner = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     options = {"cache": True, "no_cfunc_wrapper": True} if keep else inner
     twin: Callable[..., Any] = _numba().njit(nogil=True, error_model="numpy", _nrt=False, **options)(copy)
+    if keep:
+        _find_before_preparing(twin)
     return twin
+
+
+def _find_before_preparing(twin: Any) -> None:
+    """Let a function look for its machine code on the disk before numba prepares to compile it.
+
+    numba does it the other way round: a third of the time to a first result goes into tables that nobody reads.
+    """
+    kept = twin._cache  # noqa: SLF001 - numba has no public way to look for machine code
+    look = getattr(kept, "_load_overload", None)
+    if look is None:  # another version of numba: it looks in its own way
+        return
+
+    def load_overload(signature: Any, target: Any) -> Any:
+        with kept._guard_against_spurious_io_errors():  # noqa: SLF001 - as numba itself looks
+            found = look(signature, target)
+        if found is None:
+            _prepare_to_compile()
+        return found
+
+    kept.load_overload = load_overload

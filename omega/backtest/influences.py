@@ -6,7 +6,7 @@ known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from math import isnan
@@ -63,10 +63,15 @@ class CosmicSeries:
 
     def shifted(self, rows: int) -> CosmicSeries:
         """Return the placebo: the same influences moved in a circle, so that every statistic but the timing stays."""
-        if not rows:
-            return self
-        columns = {name: np.roll(getattr(self, name), rows) for name in ("risk", "confidence", "emotion")}
-        return replace(self, **columns)
+        return next(self.placebos([rows])) if rows else self
+
+    def placebos(self, shifts: Iterable[int]) -> Iterator[CosmicSeries]:
+        """Iterate over the placebos of some shifts; they are views of one array, and as cheap as that."""
+        n = len(self.risk)
+        risk, confidence, emotion = (np.tile(column, 2) for column in (self.risk, self.confidence, self.emotion))
+        for rows in shifts:
+            now = slice(-rows % n, -rows % n + n)
+            yield replace(self, risk=risk[now], confidence=confidence[now], emotion=emotion[now])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,12 +1,13 @@
 """The loop over history for the plainest case: long or flat, all of the equity, no stop, no target, no steps.
 
-There a position is left by the strategy alone, so the walk goes from event to event. Called by the sparse walker where
-`fits` says so; everything priced is a kernel function of omega.engine, and a property test holds it against the loop.
+There a position is left by the strategy alone, so the walk goes from event to event, and a batch of combinations goes
+side by side through one block of prices after another. Called by the sparse walker where `fits` says so; everything
+priced is a kernel function of omega.engine, and a property test holds it against the loop.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from omega.backtest.legs import (
     CASH,
@@ -27,72 +28,142 @@ from omega.engine.bars import F64, I64
 from omega.engine.fills import fee, market_fill, unrealised
 from omega.engine.sizing import all_in
 
+BLOCK: Final = 16_384
+"""Rows that a batch goes through together: their opens and closes fill a quarter of a megabyte of cache."""
 
-def cross(
-    since: int,
+
+def cross_all(
+    block: int,
     end: int,
     open_: F64,
     close: F64,
+    enter: I64,
     leave: I64,
-    gone: I64,
-    rows: I64,
+    taker: float,
+    slippage: float,
+    at: I64,
+    m: F64,
+    pnls: F64,
+) -> None:
+    """Walk a batch of combinations over the same stretch, block after block.
+
+    Args:
+        block: rows of a block.
+        end: the row behind the last one.
+        open_: of the bars.
+        close: of the bars.
+        enter: whether a row asks to enter, a bit a row, a line of words a combination; see lazy.bits.
+        leave: whether a row asks to leave, likewise.
+        taker: fee of a fill, a fraction.
+        slippage: of a market order, a fraction.
+        at: (in) the first row that decides, a combination each; (out) used up.
+        m: money and running metrics, a line a combination, see legs.
+        pnls: (out) what each trade made, a line a combination.
+    """
+    low = end
+    for c in range(at.shape[0]):
+        low = min(low, at[c])
+    while low < end:
+        low = min(low + block, end)
+        for c in range(at.shape[0]):
+            if at[c] < low:
+                at[c] = cross(at[c], low, end, open_, close, enter[c], leave[c], taker, slippage, m[c], pnls[c])
+
+
+def cross(
+    since: int,
+    until: int,
+    end: int,
+    open_: F64,
+    close: F64,
+    enter: I64,
+    leave: I64,
     taker: float,
     slippage: float,
     m: F64,
     pnls: F64,
-) -> None:
-    """Walk from one entry to its exit and on to the next entry.
+) -> int:
+    """Walk one combination from an entry to its exit and on to the next entry, while it enters before row `until`.
 
-    Args:
-        since: the first row that decides.
-        end: the row behind the last one.
-        open_: of the bars.
-        close: of the bars.
-        leave: whether a row asks to leave, a bit a row, see lazy.bits.
-        gone: the rows that ask to leave after one that did not, rising.
-        rows: the rows that enter, rising.
-        taker: fee of a fill, a fraction.
-        slippage: of a market order, a fraction.
-        m: money and running metrics, see legs.
-        pnls: (out) what each trade made.
+    Returns:
+        The row from which on it may enter again; a position that is open at `until` is walked to its end.
     """
-    flat_from, at, trips = since, 0, 0
-    for row in rows:
+    cash, fees, turnover, trips, wins = m[CASH], m[FEES], m[TURNOVER], int(m[TRIPS]), m[WINS]
+    before, total, squares, downside = m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE]
+    peak, deepest = m[PEAK], m[DEEPEST]
+    row = following(enter, since, until)
+    while row < until and row + 1 < end and cash > 0.0:
         entered = row + 1
-        if row < flat_from or entered >= end or m[CASH] <= 0.0:
-            continue
         price = market_fill(1, open_[entered], slippage)
-        size = all_in(m[CASH], price, taker)
+        size = all_in(cash, price, taker)
         paid = fee(price, size, taker)
-        m[CASH] -= paid
-        m[TURNOVER] += price * size
-        while at < gone.shape[0] and gone[at] < entered:
-            at += 1
-        left = gone[at] if at < gone.shape[0] else end
-        if (leave[entered >> 6] >> (entered & 63)) & 1 != 0:
-            left = entered
-        add_up(size, price, close[entered : min(left + 1, end)], m)
+        cash -= paid
+        turnover += price * size
+        left = following(leave, entered, end)
+        closes = close[entered : min(left + 1, end)]
+        before, least, most, total, squares, downside = add_up(
+            cash, size, price, closes, before, total, squares, downside
+        )
+        if most > peak:
+            peak, deepest = deepen(cash, size, price, closes, peak, deepest)
+        elif peak - least > deepest * peak:
+            # The deepest close is where the drawdown can grow; what came before lies under the same peak.
+            deepest = (peak - least) / peak
         ended = left + 1 >= end
         out = close[end - 1] if ended else market_fill(-1, open_[left + 1], slippage)
         gained = unrealised(1, size, price, out)
         spent = fee(out, size, taker)
         pnl = gained - (paid + spent)
-        m[CASH] += gained - spent
-        m[FEES] = m[FEES] + paid + spent
-        m[TURNOVER] += out * size
+        cash += gained - spent
+        fees = fees + paid + spent
+        turnover += out * size
         pnls[trips] = pnl
         trips += 1
-        m[WINS] += 1.0 if pnl > 0.0 else 0.0
-        flat_from = left + 1
+        wins += 1.0 if pnl > 0.0 else 0.0
         if not ended:
-            tally(m[CASH], m)
+            change = cash / before - 1.0 if before > 0.0 else 0.0
+            loss = min(change, 0.0)
+            total += change
+            squares += change * change
+            downside += loss * loss
+            peak = max(peak, cash)
+            if peak - cash > deepest * peak:
+                deepest = (peak - cash) / peak
+            before = cash
+        row = following(enter, left + 1, until)
+    m[CASH], m[FEES], m[TURNOVER], m[WINS] = cash, fees, turnover, wins
+    m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE], m[PEAK], m[DEEPEST] = before, total, squares, downside, peak, deepest
     m[TRIPS] = m[LEGS] = m[POSITIONS] = trips
+    return row if cash > 0.0 and row + 1 < end else end
 
 
-def add_up(size: float, entry: float, closes: F64, m: F64) -> None:
-    """Take the equity at the closes of a position into the running metrics, in the loop's own order."""
-    cash, before, peak = m[CASH], m[EQUITY], m[PEAK]
-    total, squares, downside = m[SUM], m[SQUARES], m[DOWNSIDE]
+def following(words: I64, row: int, end: int) -> int:
+    """Return the first row from `row` on whose flag stands; where none does before `end`, a row not before it."""
+    if row >= end:
+        return row
+    w = row >> 6
+    word = words[w] & (-1 << (row & 63))
+    while word == 0:
+        w += 1
+        if w << 6 >= end:
+            return end
+        word = words[w]
+    below = (word & -word) - 1
+    place = 0
+    while below != 0:  # counts the bits below the lowest one that stands; a single instruction, compiled
+        below &= below - 1
+        place += 1
+    return (w << 6) + place
+
+
+def add_up(
+    cash: float, size: float, entry: float, closes: F64, before: float, total: float, squares: float, downside: float
+) -> tuple[float, float, float, float, float, float]:
+    """Take the equity at the closes of a position into the running sums, in the loop's own order.
+
+    Returns:
+        The last, the least and the most of the equity, and the sums of returns, of squares, of squared losses.
+    """
     least, most = before, 0.0
     for close in closes:
         now = cash + size * (close - entry)
@@ -104,43 +175,21 @@ def add_up(size: float, entry: float, closes: F64, m: F64) -> None:
         downside += loss * loss
         least, most = min(least, now), max(most, now)
         before = now
-    m[SUM], m[SQUARES], m[DOWNSIDE], m[EQUITY] = total, squares, downside, before
-    if most <= peak:
-        # The deepest close is where the drawdown can grow; `before` lies under a peak that it was measured against.
-        if peak - least > m[DEEPEST] * peak:
-            m[DEEPEST] = (peak - least) / peak
-        return
+    return before, least, most, total, squares, downside
+
+
+def deepen(cash: float, size: float, entry: float, closes: F64, peak: float, deepest: float) -> tuple[float, float]:
+    """Return the highest equity and the deepest drawdown after the closes of a position that reached a new peak."""
     for close in closes:
         now = cash + size * (close - entry)
-        m[PEAK] = max(m[PEAK], now)
-        if m[PEAK] - now > m[DEEPEST] * m[PEAK]:
-            m[DEEPEST] = (m[PEAK] - now) / m[PEAK]
+        peak = max(peak, now)
+        if peak - now > deepest * peak:
+            deepest = (peak - now) / peak
+    return peak, deepest
 
 
-def tally(now: float, m: F64) -> None:
-    """Take the equity of one close into the running metrics."""
-    before = m[EQUITY]
-    change = now / before - 1.0 if before > 0.0 else 0.0
-    loss = min(change, 0.0)
-    m[SUM] += change
-    m[SQUARES] += change * change
-    m[DOWNSIDE] += loss * loss
-    m[PEAK] = max(m[PEAK], now)
-    if m[PEAK] - now > m[DEEPEST] * m[PEAK]:
-        m[DEEPEST] = (m[PEAK] - now) / m[PEAK]
-    m[EQUITY] = now
-
-
-def fits(terms: Any, exits: Any, plans: F64, sides: Any) -> bool:
-    """Whether a combination is of this plainest kind: all in, long alone, no barrier, nothing that could refuse it."""
+def fits(terms: Any, exits: Any) -> bool:
+    """Whether rules are of this plainest kind: all in, nothing that could refuse an entry, no exit of their own."""
     sizing, *_, lowest, needs_stop = terms
     limit, trail = exits
-    return bool(
-        sizing > 1
-        and not needs_stop
-        and lowest <= 0.0
-        and limit == 0
-        and trail == 0.0
-        and not plans[:, :-1].any()
-        and sides.min(initial=1) > 0
-    )
+    return bool(sizing > 1 and not needs_stop and lowest <= 0.0 and limit == 0 and trail == 0.0)

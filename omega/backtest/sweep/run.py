@@ -22,8 +22,9 @@ from omega.errors import ConfigError
 from omega.plugins import strategies
 
 SHOWN: Final = 10
-_SMALLEST, _LARGEST = 24, 120
-"""Combinations of a chunk: enough to share indicators, few enough that an interruption costs a fraction of a second."""
+_BATCH, _LARGEST = 20, 120
+"""Combinations of a chunk: whole batches of the walker, which share what they read from memory, and few enough that an
+interruption costs a fraction of a second."""
 
 _FLUSH_S: Final = 0.4
 _FRONT_MOST: Final = 5_000
@@ -248,7 +249,7 @@ def _chunks(plan: Plan, study: Study, folds: tuple[Fold, ...], keeper: _Keeper) 
     numbers = shard_of(draws.count, *plan.shard)
     stretches = tuple(Stretch(fold.number, *fold.train) for fold in folds) or (Stretch(WHOLE),)
     keeper.wanted = len(numbers) * len(stretches)
-    size = min(max(len(numbers) // (8 * plan.workers), _SMALLEST), _LARGEST)
+    size = min(max(len(numbers) // (8 * plan.workers) // _BATCH, 1) * _BATCH, _LARGEST)
     for low in range(numbers.start, numbers.stop, size):
         high = min(low + size, numbers.stop)
         left: dict[int, list[Stretch]] = {number: [] for number in range(low, high)}

@@ -19,7 +19,7 @@ from omega.backtest import legs
 from omega.backtest.compile import compiled
 from omega.backtest.loop import play
 from omega.backtest.run import _funding, _influence, _law, _regimes
-from omega.backtest.sweep.fast import cross, fits
+from omega.backtest.sweep.fast import BLOCK, cross_all, fits
 from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
 from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
 from omega.backtest.sweep.lazy import Planes, Traced, bits, cast
@@ -43,21 +43,29 @@ _ABOVE_ONE: Final = float(np.nextafter(1.0, 2.0))
 class _Wants:
     """What a combination asks of the whole history.
 
-    Shapes: rows, sides (k,), plans (k, legs.PLAN): the rows that enter and what is said of them; leave and gone see
-        `fast.cross`.
+    Shapes: rows, sides (k,), plans (k, legs.PLAN): the rows that enter and what is said of them.
     """
 
     rows: I64
     sides: I8
     plans: F64
     leave: bits.Words
-    gone: I64
 
     def dense(self, n: int) -> tuple[I8, Flags]:
         """Return side and exit of every row, as the loop takes them."""
         side = np.zeros(n, np.int8)
         side[self.rows] = self.sides
         return side, bits.unpacked(self.leave, n)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plain:
+    """A combination of the plainest kind: where it enters and where it leaves is all that there is to know."""
+
+    task: Task
+    warm: int
+    enter: bits.Words
+    leave: bits.Words
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,18 +112,27 @@ class Walker:
         """Return the outcomes of some combinations: (task, its parameters, bars that warm it up, its signals)."""
         nodes = [(cast(traced.side, _SIDE), cast(traced.exit, _FLAG)) for *_, traced in batch]
         self._planes.prepare(node for pair in nodes for node in pair)
-        outcomes = []
+        outcomes: list[Outcome] = []
+        plain: list[_Plain] = []
         for (task, params, warm, traced), (side, leave) in zip(batch, nodes, strict=True):
-            wants = self._wants(traced, self._planes.of(side), self._planes.of(leave))
-            outcomes += self._walk_all(task, params, warm, wants, len(traced.targets))
-        return outcomes
+            rules = rules_for(self._job.rules, params)
+            enter, left = self._planes.of(side), self._planes.of(leave)
+            if self._plain and fits(terms_of(rules), (rules.time_limit, rules.trail)) and _says_no_more(traced):
+                plain.append(_Plain(task, warm, enter, left))
+            else:
+                outcomes += self._walk_all(task, rules, warm, self._wants(traced, enter, left), len(traced.targets))
+        return outcomes + self._walk_together(plain)
 
     def _rehearse(self) -> None:
         """Walk a few bars in which nothing is entered, so that the machine code is there before time is taken."""
-        nothing, leave = np.zeros(0, np.int64), bits.constant(self._market.bars.n, stands=False)
-        rows = bits.rows_of(leave, self._rows)
-        wants = _Wants(rows, np.zeros(0, np.int8), np.zeros((0, legs.PLAN)), leave, nothing)
-        self._walk_all(Task(0, {}, (Stretch(0, 0, _REHEARSED),)), None, 0, wants, 0)
+        n = self._market.bars.n
+        nothing, zero = Constant(n, np.bool_(False)), Constant(n, np.float64(0.0))
+        silent = Traced(nothing, nothing, zero, (), Constant(n, np.float64(1.0)), Constant(n, np.int16(0)))
+        self.run([(Task(0, {}, (Stretch(0, 0, _REHEARSED),)), None, 0, silent)])
+        bits.rows_of(bits.constant(n, stands=False), self._rows)
+        closes = self._market.bars.close[: bits.WORD].copy()
+        closes.flags.writeable = False  # as Planes gives its columns
+        bits.compare_all([closes], [(0, 0, 0)], np.empty((1, 1), np.uint64))
 
     def _wants(self, traced: Traced, side: bits.Words, leave: bits.Words) -> _Wants:
         """Return what a combination asks, its entries checked as `Signals.of` does."""
@@ -131,36 +148,47 @@ class Walker:
         for j, target in enumerate(traced.targets):
             plans[:, legs.P_AIM + j] = _sound(f"targets[{j}]", target, rows, np.inf)
         plans[:, legs.P_CONFIDENCE] = _sound("confidence", traced.confidence, rows, _ABOVE_ONE)
-        return _Wants(rows, sides, plans, leave, bits.rows_of(bits.begins(leave), self._rows))
+        return _Wants(rows, sides, plans, leave)
 
-    def _walk_all(self, task: Task, params: Any, warm: int, wants: _Wants, aims: int) -> list[Outcome]:
-        """Walk the stretches of one combination."""
-        rules = rules_for(self._job.rules, params)
-        plain = self._plain and fits(terms_of(rules), (rules.time_limit, rules.trail), wants.plans, wants.sides)
-        dense = None if plain else wants.dense(self._market.bars.n)
+    def _walk_together(self, plain: Sequence[_Plain]) -> list[Outcome]:
+        """Walk combinations of the plainest kind, those of the same stretch side by side."""
+        stretches: dict[Stretch, list[_Plain]] = {}
+        for one in plain:
+            for stretch in one.task.stretches:
+                stretches.setdefault(stretch, []).append(one)
+        outcomes = []
+        for stretch, members in stretches.items():
+            field = self._field(stretch)
+            m, pnls = self._across(field, members)
+            for one, row, pnl in zip(members, m, pnls, strict=True):
+                figures = self._figures(field, row, won_and_lost(pnl[: int(row[legs.LEGS])]))
+                outcomes.append(Outcome(one.task.number, stretch.fold, one.task.params, figures))
+        return outcomes
+
+    def _across(self, field: _Field, members: Sequence[_Plain]) -> tuple[F64, F64]:
+        """Run combinations of the plainest kind from event to event; return their money, and what each trade made."""
+        m = np.zeros((len(members), legs.MONEY))
+        m[:, [legs.CASH, legs.EQUITY, legs.PEAK]] = self._job.capital
+        enter = np.array([one.enter for one in members]).view(np.int64)
+        leave = np.array([one.leave for one in members]).view(np.int64)
+        at = np.array([max(one.warm, field.low) for one in members], np.int64)
+        pnls = np.empty((len(members), int(np.bitwise_count(enter).sum(axis=1).max())))
+        open_, close = self._prices
+        costs = self._job.costs
+        _fast()(BLOCK, field.high, open_, close, enter, leave, costs.taker, costs.slippage, at, m, pnls)
+        return m, pnls
+
+    def _walk_all(self, task: Task, rules: Settings, warm: int, wants: _Wants, aims: int) -> list[Outcome]:
+        """Walk the stretches of one combination by the loop."""
+        dense = wants.dense(self._market.bars.n)
         outcomes = []
         for stretch in task.stretches:
             field = self._field(stretch)
             first, last = np.searchsorted(wants.rows, [field.low, field.high])
             self._make_room(int(last - first) * max(aims, 1))
-            if dense is None:
-                m, trips = self._across(field, warm, wants, slice(first, last))
-            else:
-                m, trips = self._through(field, rules, warm, wants, slice(first, last), dense)
+            m, trips = self._through(field, rules, warm, wants, slice(first, last), dense)
             outcomes.append(Outcome(task.number, stretch.fold, task.params, self._figures(field, m, trips)))
         return outcomes
-
-    def _across(self, field: _Field, warm: int, wants: _Wants, entries: slice) -> tuple[F64, tuple[float, float]]:
-        """Run the plainest kind of combination from event to event; return its money, and what was won and lost."""
-        _, m = self._state(field, warm)
-        costs, pnl = self._job.costs, self._curve
-        open_, close = self._prices
-        gone = wants.gone[np.searchsorted(wants.gone, field.low) :]
-        _fast()(
-            max(warm, field.low), field.high, open_, close, wants.leave.view(np.int64), gone, wants.rows[entries],
-            costs.taker, costs.slippage, m, pnl,
-        )  # fmt: skip
-        return m, won_and_lost(pnl[: int(m[legs.LEGS])])
 
     def _through(
         self, field: _Field, rules: Settings, warm: int, wants: _Wants, entries: slice, dense: tuple[I8, Flags]
@@ -230,6 +258,17 @@ class Walker:
         )
 
 
+def _says_no_more(traced: Traced) -> bool:
+    """Whether it is long or flat, with one sound confidence and neither stop nor target: where it enters says all."""
+    confidence = traced.confidence
+    return (
+        traced.side.dtype == _FLAG
+        and isinstance(confidence, Constant)
+        and 0.0 <= float(confidence.value) <= 1.0
+        and all(isinstance(one, Constant) and one.value == 0.0 for one in (traced.stop_distance, *traced.targets))
+    )
+
+
 def _sound(name: str, column: Node, rows: I64, below: float) -> Any:
     """Return what is said of the rows that enter.
 
@@ -259,7 +298,7 @@ def _alone() -> Iterator[None]:
 
 @cache
 def _fast() -> Callable[..., None]:
-    return compiled(cross)
+    return compiled(cross_all)
 
 
 def _own(array: Any) -> Any:

@@ -24,6 +24,7 @@ from omega.backtest.types import Costs, Market, Result
 from omega.engine.bars import F64, I64
 from omega.errors import ConfigError
 from omega.params import parse_params
+from omega.plugins import StrategyEntry
 from omega.research.experiment.cells import Cell, Outcome
 from omega.research.experiment.folds import DAY_NS, Fold, daily_returns, folds_of, rows_of
 from omega.research.experiment.plan import OFF, Arm, Plan, digest
@@ -53,6 +54,7 @@ class Arena:
         self.folds = folds_of(plan.folds, int(self._span[0]), int(self._span[1]) + self.timeframe_ns)
         self.feeds, self.missing_feeds = _feeds(plan.data.feeds, data)
         self._influences: dict[str, Influences | None] = {}
+        self._said: tuple[object, StrategyEntry] | None = None
         self._tuned: dict[tuple[str, int], tuple[dict[str, Any], tuple[tuple[Mapping[str, Any], float], ...]]] = {}
 
     @property
@@ -105,8 +107,8 @@ class Arena:
         result, own = self._run(market, params, fold.test_ns, fold.end_ns, made)
         rows = [own]
         if arm.has_placebos and made is not None and made.cosmic is not None:
-            for shift in self._shifts(cell, made.cosmic).tolist():
-                moved = replace(made, cosmic=made.cosmic.shifted(shift))
+            for placebo in made.cosmic.placebos(self._shifts(cell, made.cosmic).tolist()):
+                moved = replace(made, cosmic=placebo)
                 rows.append(self._run(market, params, fold.test_ns, fold.end_ns, moved)[1])
         elif arm.has_placebos:
             # No factor of the arm acts, so its placebos are the arm itself.
@@ -127,10 +129,24 @@ class Arena:
         part = replace(market, bars=market.bars.prefix(end).since(first))
         capital = self.plan.trading.capital
         result = backtest(
-            self.strategy, params, part, capital=capital, rules=self._rules, costs=self._costs, influences=influences
+            self._having_said(part, params),
+            params,
+            part,
+            capital=capital,
+            rules=self._rules,
+            costs=self._costs,
+            influences=influences,
         )
         days = (to_ns - from_ns) // DAY_NS
         return result, daily_returns(result.ts, result.equity, from_ns, days, market.timeframe_ns, capital)
+
+    def _having_said(self, part: Market, params: object) -> StrategyEntry:
+        """Return the strategy with its signals made: an arm, its placebos and other arms trade on the same ones."""
+        key = (part.symbol, int(part.bars.ts[0]), part.bars.n, params)
+        if self._said is None or self._said[0] != key:
+            made = self.strategy.signals(part.bars, params)
+            self._said = key, replace(self.strategy, signals=lambda _bars, _params: made)
+        return self._said[1]
 
     def _tune(self, symbol: str, fold: Fold) -> tuple[dict[str, Any], tuple[tuple[Mapping[str, Any], float], ...]]:
         """Choose the parameters that did best on the training window, without any influence."""

@@ -54,3 +54,17 @@ def test_package_import_costs_no_research_library():
 
 def test_keep_pages_answers_and_stays():
     assert keep_pages() is keep_pages()
+
+
+def test_machine_code_on_the_disk_is_found_before_numba_prepares_to_compile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """What a process with a warm cache never needs costs a third of the time to its first result."""
+    prepared: list[bool] = []
+    monkeypatch.setattr(compiler._numba().core.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(compiler, "_prepare_to_compile", lambda: prepared.append(True))
+
+    made, found = (compiler._twin(market_fill, keep=True)(1, 100.0, 0.001) for _ in range(2))
+
+    assert made == found == market_fill(1, 100.0, 0.001)
+    assert prepared == [True]

@@ -112,15 +112,6 @@ def test_planes_stand_where_the_array_is_not_zero(expression: Callable[[Any, Any
     assert planes.of(again) is words, "equal expressions share one plane"
 
 
-@pytest.mark.parametrize("size", [1, 63, 64, 65, 130])
-def test_begins_marks_the_first_row_of_every_stretch(size: int) -> None:
-    flags = RNG.random(size) > 0.4
-
-    first = bits.rows_of(bits.begins(bits.packed(flags)), np.empty(size, np.int64))
-
-    assert first.tolist() == [i for i in range(size) if flags[i] and (i == 0 or not flags[i - 1])]
-
-
 @given(
     n=st.integers(1, 200),
     bounds=st.tuples(st.floats(0, 1), st.floats(0, 1)),

@@ -85,13 +85,6 @@ def patched(words: Words, start: int, patch: Words, n: int) -> Words:
     return made
 
 
-def begins(words: Words) -> Words:
-    """Return the rows where a flag stands that did not stand in the row before."""
-    before = words << np.uint64(1)
-    before[1:] |= words[:-1] >> np.uint64(WORD - 1)
-    return words & ~before
-
-
 def rows_of(words: Words, rows: I64) -> I64:
     """Return the rows whose flags stand, rising, in the front of `rows`, which must have room for them."""
     return rows[: _rows()(words.view(np.int64), rows)]
