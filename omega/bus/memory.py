@@ -246,6 +246,11 @@ class MemoryBus:
         self._reach()
         return [name for names in await behind(self._server, self.topics, topics) for name in names]
 
+    async def announce(self, *topics: str) -> None:
+        """Name streams that are going to be written; see `Bus.announce`."""
+        self._reach()
+        self._server.announce(topics)
+
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int
     ) -> object:

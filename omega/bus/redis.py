@@ -200,6 +200,14 @@ class RedisBus:
         async with _outage(self.endpoint, self.patience):
             return [name for names in await behind(self.redis, self.topics, topics) for name in names]
 
+    async def announce(self, *topics: str) -> None:
+        """Name streams that are going to be written; see `Bus.announce`."""
+        index = self.topics.streams()
+        async with _outage(self.endpoint, self.patience):
+            for topic in topics:
+                await self.redis.sadd(index, topic)
+                await self.redis.publish(index, topic)
+
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int
     ) -> object:
