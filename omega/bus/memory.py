@@ -202,10 +202,19 @@ class MemoryBus:
         return self._write(envelope, topics, fence)
 
     async def send_many(
-        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        corr: str = "",
+        cause: str = "",
+        lease: Lease | None = None,
+        message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
         """Send several messages in order; see `Bus.send_many`."""
-        return [await self.send(message, corr=corr, cause=cause, lease=lease) for message in messages]
+        return [
+            await self.send(message, corr=corr, cause=cause, lease=lease, message_id=message_id)
+            for message, message_id in zip(messages, message_ids or [""] * len(messages), strict=True)
+        ]
 
     def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
         """Subscribe to topics or `*` patterns, latest wins; see `Bus.signals`."""

@@ -129,9 +129,15 @@ class Bus(Protocol):
         ...
 
     async def send_many(
-        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        corr: str = "",
+        cause: str = "",
+        lease: Lease | None = None,
+        message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
-        """Send several messages in order in one round trip; otherwise as `send`."""
+        """Send several messages in order in one round trip, with as many ids or none; otherwise as `send`."""
         ...
 
     def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:

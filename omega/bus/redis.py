@@ -143,14 +143,20 @@ class RedisBus:
         return await self._published(link.publish(*made))
 
     async def send_many(
-        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        corr: str = "",
+        cause: str = "",
+        lease: Lease | None = None,
+        message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
         """Send several messages in order in one round trip; see `Bus.send_many`."""
         link = self._ready()
         flying = []
         with link.together():
-            for message in messages:
-                made = self._make(message, corr, cause, 0, lease, "")
+            for message, message_id in zip(messages, message_ids or [""] * len(messages), strict=True):
+                made = self._make(message, corr, cause, 0, lease, message_id)
                 flying.append((made, link.submit(made) if isinstance(made, Outgoing) else link.publish(*made)))
         results = []
         for made, future in flying:

@@ -206,7 +206,7 @@ class GatewayService(BaseService):
 
     def _connect(self) -> None:
         self.account.on_fill = self._filled
-        self.account.on_bar = self.status.heard_bar
+        self.account.on_bar, self.account.on_bars = self.status.heard_bar, self.status.heard_bars
         self.account.on_admit = self._admitted
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.again.close_out = self._close_out
