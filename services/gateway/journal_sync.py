@@ -14,6 +14,8 @@ from omega.errors import EnvironmentFault
 from services.gateway.account import Account
 
 _AGAIN_S: Final = 0.25
+_TOGETHER_S: Final = 0.004
+"""How long news waits for more of it: two syncs at once slow each other down, and an intent's is one of them."""
 
 
 class JournalSync:
@@ -30,7 +32,10 @@ class JournalSync:
         journal.sync_with(news.set)
         while True:
             await news.wait()
+            await asyncio.sleep(_TOGETHER_S)
             news.clear()
+            if journal.synced:  # an intent that came meanwhile has brought everything along
+                continue
             mark = journal.mark()
             try:
                 await asyncio.to_thread(journal.sync)
