@@ -211,9 +211,10 @@ class MemoryBus:
         message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
         """Send several messages in order; see `Bus.send_many`."""
+        named = list(zip(messages, message_ids or [""] * len(messages), strict=True))
         return [
             await self.send(message, corr=corr, cause=cause, lease=lease, message_id=message_id)
-            for message, message_id in zip(messages, message_ids or [""] * len(messages), strict=True)
+            for message, message_id in named
         ]
 
     def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:

@@ -137,7 +137,11 @@ class Bus(Protocol):
         lease: Lease | None = None,
         message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
-        """Send several messages in order in one round trip, with as many ids or none; otherwise as `send`."""
+        """Send several messages in order in one round trip, with as many ids or none; otherwise as `send`.
+
+        Raises:
+            ValueError: there are fewer or more ids than messages; nothing was sent.
+        """
         ...
 
     def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:

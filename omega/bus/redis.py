@@ -153,9 +153,10 @@ class RedisBus:
     ) -> list[SendResult]:
         """Send several messages in order in one round trip; see `Bus.send_many`."""
         link = self._ready()
+        named = list(zip(messages, message_ids or [""] * len(messages), strict=True))
         flying = []
         with link.together():
-            for message, message_id in zip(messages, message_ids or [""] * len(messages), strict=True):
+            for message, message_id in named:
                 made = self._make(message, corr, cause, 0, lease, message_id)
                 flying.append((made, link.submit(made) if isinstance(made, Outgoing) else link.publish(*made)))
         results = []

@@ -349,6 +349,21 @@ class BusContract:
 
         assert counts == [8, 9, 1]
 
+    async def test_records_sent_together_keep_their_own_ids(self, world: BusWorld) -> None:
+        """Each carries the id it was given, so that a repeat of any of them is a duplicate; too few ids send nothing."""
+        bus = await world.bus("gateway/1")
+        messages = [decision("a", number) for number in range(3)]
+
+        first = await bus.send_many(messages[:2], message_ids=["d0", "d1"])
+        again = await bus.send_many(messages[1:], message_ids=["d1", "d2"])
+        with pytest.raises(ValueError, match="zip"):
+            await bus.send_many(messages, message_ids=["d3"])
+
+        assert first == [SendResult.SENT, SendResult.SENT]
+        assert again == [SendResult.DUPLICATE, SendResult.SENT]
+        kept = await bus.history(bus.topics.decisions("a"))
+        assert [received.envelope.id for received in kept] == ["d0", "d1", "d2"]
+
     async def test_announced_stream_has_its_readers_before_its_first_record(self, world: BusWorld) -> None:
         """A bot names its lane; the group of a reader of the pattern is there while the stream is empty."""
         runner, reader = await world.bus("runner/1"), await world.bus("gateway/1")
