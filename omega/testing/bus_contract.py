@@ -350,7 +350,7 @@ class BusContract:
         assert counts == [8, 9, 1]
 
     async def test_records_sent_together_keep_their_own_ids(self, world: BusWorld) -> None:
-        """Each carries the id it was given, so that a repeat of any of them is a duplicate; too few ids send nothing."""
+        """Each carries its own id, so that a repeat of any of them is a duplicate; too few ids send nothing."""
         bus = await world.bus("gateway/1")
         messages = [decision("a", number) for number in range(3)]
 
