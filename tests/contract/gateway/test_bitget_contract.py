@@ -101,6 +101,7 @@ class TestBitget(VenueContract):
         assert orders.last_request_headers["ACCESS-SIGN"]
         assert not any("order/place" in path for path in asked)
 
+
 async def test_trigger_orders_beyond_one_page_are_all_read(desk: BitgetDesk) -> None:
     """Fifty bots with a stop and a target each: an old stop that is not seen would be placed again and again."""
     venue, price = desk.venue, await desk.price()
