@@ -66,7 +66,8 @@ def signals(bars: Bars, p: Params) -> Signals:
     )
     wanted = np.where(score >= p.threshold, side, 0.0)
     fresh = wanted != _before(wanted)
-    stop = np.nan_to_num(np.maximum(p.stop_atr * unit, p.stop_floor * bars.close))
+    stop = np.maximum(p.stop_atr * unit, p.stop_floor * bars.close)
+    stop[np.isnan(stop)] = 0.0
     return Signals.of(
         side=np.where(fresh, wanted, FLAT),
         exit=_turned(confirmed, p.slower * p.slower_window),

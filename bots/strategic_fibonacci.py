@@ -71,10 +71,14 @@ def _bounce(bars: Bars, p: Params, swing: Swings, atr: F64) -> tuple[I8, F64]:
     up = swing.direction == LONG
     reach = np.where(up, swing.high - bars.low, bars.high - swing.low)
     back = np.where(up, swing.high - bars.close, bars.close - swing.low)
-    touches = [(reach >= r * leg - p.proximity_atr * atr) & (back < r * leg) for r, _ in _ENTRIES]
+    near = p.proximity_atr * atr
     live = (swing.direction != FLAT) & (reach < leg)
-    level = np.select([live & touch for touch in touches], range(len(_ENTRIES)), default=-1).astype(np.int8)
-    return level, np.select([level == i for i in range(len(_ENTRIES))], [b for _, b in _ENTRIES], default=1.0)
+    level, behind = np.full(bars.n, -1, dtype=np.int8), np.ones(bars.n)
+    for index in reversed(range(len(_ENTRIES))):  # the deepest is written last
+        ratio, following = _ENTRIES[index]
+        touched = live & (reach >= ratio * leg - near) & (back < ratio * leg)
+        level[touched], behind[touched] = index, following
+    return level, behind
 
 
 def _trend(bars: Bars, p: Params) -> F64:
@@ -83,4 +87,5 @@ def _trend(bars: Bars, p: Params) -> F64:
     rise = np.zeros(bars.n)
     half = max(p.trend // 2, 1)
     rise[half:] = average[half:] - average[:-half]
-    return np.nan_to_num(rise, nan=0.0)
+    rise[np.isnan(rise)] = 0.0
+    return rise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -126,6 +126,12 @@ class MemoryServer:
             if new:
                 self.publish(f"{topic.partition(':')[0]}:st:streams", topic.encode())
         return topics[0]
+
+    def announce(self, topics: Iterable[str]) -> None:
+        """Make streams, empty as yet, and tell the readers of patterns."""
+        for topic in topics:
+            self._stream(topic, make=True)
+            self.publish(f"{topic.partition(':')[0]}:st:streams", topic.encode())
 
     def flush(self) -> None:
         """Forget everything, as FLUSHALL does; subscribers stay."""

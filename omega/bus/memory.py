@@ -202,10 +202,20 @@ class MemoryBus:
         return self._write(envelope, topics, fence)
 
     async def send_many(
-        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        corr: str = "",
+        cause: str = "",
+        lease: Lease | None = None,
+        message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
         """Send several messages in order; see `Bus.send_many`."""
-        return [await self.send(message, corr=corr, cause=cause, lease=lease) for message in messages]
+        named = list(zip(messages, message_ids or [""] * len(messages), strict=True))
+        return [
+            await self.send(message, corr=corr, cause=cause, lease=lease, message_id=message_id)
+            for message, message_id in named
+        ]
 
     def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
         """Subscribe to topics or `*` patterns, latest wins; see `Bus.signals`."""
@@ -245,6 +255,11 @@ class MemoryBus:
         """Return the streams behind topics and patterns; see `Bus.streams`."""
         self._reach()
         return [name for names in await behind(self._server, self.topics, topics) for name in names]
+
+    async def announce(self, *topics: str) -> None:
+        """Name streams that are going to be written; see `Bus.announce`."""
+        self._reach()
+        self._server.announce(topics)
 
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int

@@ -129,9 +129,19 @@ class Bus(Protocol):
         ...
 
     async def send_many(
-        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        corr: str = "",
+        cause: str = "",
+        lease: Lease | None = None,
+        message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
-        """Send several messages in order in one round trip; otherwise as `send`."""
+        """Send several messages in order in one round trip, with as many ids or none; otherwise as `send`.
+
+        Raises:
+            ValueError: there are fewer or more ids than messages; nothing was sent.
+        """
         ...
 
     def signals(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Received]]:
@@ -170,6 +180,13 @@ class Bus(Protocol):
 
     async def streams(self, *topics: str) -> list[str]:
         """Return the streams behind topics: of a `*` pattern those that exist, of a name itself."""
+        ...
+
+    async def announce(self, *topics: str) -> None:
+        """Name streams that are going to be written: readers of their patterns are ready before the first record.
+
+        Without it a reader of a pattern finds a new stream at its first record, a tenth of a second late.
+        """
         ...
 
     async def ask(

@@ -143,14 +143,21 @@ class RedisBus:
         return await self._published(link.publish(*made))
 
     async def send_many(
-        self, messages: Sequence[Message], *, corr: str = "", cause: str = "", lease: Lease | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        corr: str = "",
+        cause: str = "",
+        lease: Lease | None = None,
+        message_ids: Sequence[str] = (),
     ) -> list[SendResult]:
         """Send several messages in order in one round trip; see `Bus.send_many`."""
         link = self._ready()
+        named = list(zip(messages, message_ids or [""] * len(messages), strict=True))
         flying = []
         with link.together():
-            for message in messages:
-                made = self._make(message, corr, cause, 0, lease, "")
+            for message, message_id in named:
+                made = self._make(message, corr, cause, 0, lease, message_id)
                 flying.append((made, link.submit(made) if isinstance(made, Outgoing) else link.publish(*made)))
         results = []
         for made, future in flying:
@@ -199,6 +206,14 @@ class RedisBus:
         """Return the streams behind topics and patterns; see `Bus.streams`."""
         async with _outage(self.endpoint, self.patience):
             return [name for names in await behind(self.redis, self.topics, topics) for name in names]
+
+    async def announce(self, *topics: str) -> None:
+        """Name streams that are going to be written; see `Bus.announce`."""
+        index = self.topics.streams()
+        async with _outage(self.endpoint, self.patience):
+            for topic in topics:
+                await self.redis.sadd(index, topic)
+                await self.redis.publish(index, topic)
 
     async def ask(
         self, service: str, method: str, params: Mapping[str, Scalar] | None = None, *, within_ns: int

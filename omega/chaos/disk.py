@@ -3,20 +3,22 @@
 A kill -9 leaves the page cache, so it proves nothing about syncing. Here every connection of the journal notes, after
 each commit, how much of its write-ahead log is synced: all of it when the connection runs with `synchronous` FULL or
 EXTRA (SQLite then syncs the log inside every commit), otherwise what the kernel writes back by itself, which is all
-that is older than five seconds. A power cut kills the process and cuts the log back to that mark; SQLite itself then
-recovers what is whole, as it would from the real disk. Between two checkpoints the log only grows, so its length is
-enough; a lab run is too short for a checkpoint.
+that is older than five seconds, and what the journal's own `sync` found written when it began. A power cut kills the
+process and cuts the log back to that mark; SQLite itself then recovers what is whole, as it would from the real disk.
+Between two checkpoints the log only grows, so its length is enough; a lab run is too short for a checkpoint.
 """
 
 from __future__ import annotations
 
 import importlib
 import sqlite3
+import threading
 import time
 from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
+_MARKING: Final = threading.Lock()
 _SYNCED: Final = 2
 """PRAGMA synchronous: 2 is FULL, 3 EXTRA."""
 _WRITE_BACK_S: Final = 5.0
@@ -42,11 +44,11 @@ class Watched(sqlite3.Connection):
         (level,) = super().execute("PRAGMA synchronous").fetchone()
         now, size = time.monotonic(), wal_size(journal)
         if level >= _SYNCED:
-            write_mark(mark, size)
+            raise_mark(mark, size)
             return
         self.waiting.append((now, size))
         while self.waiting and self.waiting[0][0] < now - _WRITE_BACK_S:
-            write_mark(mark, self.waiting.popleft()[1])
+            raise_mark(mark, self.waiting.popleft()[1])
 
 
 def wal_size(journal: Path) -> int:
@@ -64,8 +66,15 @@ def write_mark(mark: Path, size: int) -> None:
     fresh.replace(mark)
 
 
+def raise_mark(mark: Path, size: int) -> None:
+    """Note a synced length unless more is synced already: syncs of a thread end in any order."""
+    with _MARKING:
+        if size > int(mark.read_text()):
+            write_mark(mark, size)
+
+
 def watch(journal: Path, mark: Path) -> None:
-    """Make the gateway's journal file open its database through a watched connection."""
+    """Make the gateway's journal file open its database through a watched connection, and note its own syncs."""
     module: Any = importlib.import_module("services.gateway.journal_file")
     plain = module.sqlite3.connect
 
@@ -77,6 +86,14 @@ def watch(journal: Path, mark: Path) -> None:
         return made
 
     module.sqlite3 = _Module(module.sqlite3, connect)
+    whole = module.JournalFile.sync
+
+    def sync(file: Any) -> None:
+        size = wal_size(journal)
+        whole(file)
+        raise_mark(mark, size)
+
+    module.JournalFile.sync = sync
 
 
 class _Module:
@@ -103,4 +120,4 @@ def cut_power(journal: Path, mark: Path) -> int:
     return max(0, size - kept)
 
 
-__all__ = ["Watched", "cut_power", "wal_size", "watch", "write_mark"]
+__all__ = ["Watched", "cut_power", "raise_mark", "wal_size", "watch", "write_mark"]

@@ -269,7 +269,7 @@ class Ledger(Section):
     """The durable reader of every record."""
 
     batch: int = setting(1_000, "records in one transaction at most", unit="records", ge=1, le=5_000)
-    flush_ms: int = setting(200, "how long a batch waits for more", unit="ms", ge=0, le=5_000)
+    flush_ms: int = setting(1_000, "how long a batch waits for more", unit="ms", ge=0, le=5_000)
     equity_every_bars: int = setting(1, "bars between two kept equity rows of a bot", unit="bars", reload=LIVE, ge=1)
     archive: str = setting("var/archive", "folder of the months that have left the database")
     retain_months: int = setting(

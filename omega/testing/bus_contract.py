@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 from typing import Protocol
 
 import pytest
+from redis.exceptions import ResponseError
 
 from omega.bus import (
     BarClosed,
@@ -346,6 +348,39 @@ class BusContract:
         counts.append(await backlog(reader, pattern, empty, group="ledger"))
 
         assert counts == [8, 9, 1]
+
+    async def test_records_sent_together_keep_their_own_ids(self, world: BusWorld) -> None:
+        """Each carries its own id, so that a repeat of any of them is a duplicate; too few ids send nothing."""
+        bus = await world.bus("gateway/1")
+        messages = [decision("a", number) for number in range(3)]
+
+        first = await bus.send_many(messages[:2], message_ids=["d0", "d1"])
+        again = await bus.send_many(messages[1:], message_ids=["d1", "d2"])
+        with pytest.raises(ValueError, match="zip"):
+            await bus.send_many(messages, message_ids=["d3"])
+
+        assert first == [SendResult.SENT, SendResult.SENT]
+        assert again == [SendResult.DUPLICATE, SendResult.SENT]
+        kept = await bus.history(bus.topics.decisions("a"))
+        assert [received.envelope.id for received in kept] == ["d0", "d1", "d2"]
+
+    async def test_announced_stream_has_its_readers_before_its_first_record(self, world: BusWorld) -> None:
+        """A bot names its lane; the group of a reader of the pattern is there while the stream is empty."""
+        runner, reader = await world.bus("runner/1"), await world.bus("gateway/1")
+        lane = runner.topics.decisions("b")
+
+        async with reader.records(reader.topics.decisions(), group="gateway", block_ms=50) as batches:
+            reading = asyncio.ensure_future(_acknowledged(batches))
+            async with asyncio.timeout(10):
+                await runner.announce(lane)
+                while not await _has_group(reader, lane):  # noqa: ASYNC110 - the server tells nobody of a new group
+                    await asyncio.sleep(0.005)
+                empty = await reader.history(lane)
+                await runner.send(decision("b", 1))
+                taken = await reading
+
+        assert empty == []
+        assert numbers([delivery.received for delivery in taken]) == [1]
 
     async def test_pattern_over_many_streams_comes_in_batches_of_the_size_that_was_asked_for(
         self, world: BusWorld
@@ -750,6 +785,12 @@ async def _acknowledged(batches: AsyncIterator[list[Delivery]]) -> list[Delivery
         async with delivery:
             pass
     return batch
+
+
+async def _has_group(bus: Bus, stream: str) -> bool:
+    with suppress(ResponseError):  # the server knows no such stream yet
+        return bool(await _inspectable(bus).redis.xinfo_groups(stream))
+    return False
 
 
 def _inspectable(bus: Bus) -> Inspectable:

@@ -97,6 +97,8 @@ class Account:
         self.on_fill: Callable[[Fill], None] = lambda _fill: None
         self.on_bar: Callable[[str, str, Bar], None] = lambda _symbol, _timeframe, _bar: None
         """Hears of every closed bar before it goes out."""
+        self.on_bars: Callable[[], None] = lambda: None
+        """Hears that bars go out now: those of one push together."""
         self.on_admit: Callable[[], None] = lambda: None
         """Hears that an order was admitted."""
         self._received: dict[tuple[str, int], int] = {}

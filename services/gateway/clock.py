@@ -15,7 +15,8 @@ from omega.domain import SECOND_NS, Intent
 from omega.errors import OmegaError
 from services.gateway.account import Account
 
-_EVERY_S: Final = 30.0
+_EVERY_S: Final = 10.0
+"""Below the fifteen seconds after which an HTTP client drops a connection that nobody uses: orders find it open."""
 _SOON_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)

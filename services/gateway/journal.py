@@ -69,6 +69,7 @@ class Journal(JournalFile):
         self._epochs: dict[str, int] = {}
         self._epochs_before: dict[str, int] = {}
         self._watchers: tuple[Watcher, ...] = ()
+        self._emitted = self._emitted_before = self._lasting = 0
 
     def watch(self, *watchers: Watcher) -> None:
         """Let these hear of every order that is written, and of what becomes of the transaction."""
@@ -86,8 +87,10 @@ class Journal(JournalFile):
         rows = db.execute(f"SELECT * FROM orders WHERE state IN ({_marks(_LIVE_STATES)})", _LIVE_STATES)  # noqa: S608 - marks only
         self._live = {row["client_id"]: order_of(row) for row in rows}
         self._epochs = {row["bot"]: row["epoch"] for row in db.execute("SELECT * FROM epochs")}
+        self._emitted = self._lasting = db.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()[0]
 
     def _begun(self) -> None:
+        self._emitted_before = self._emitted
         self._staged, self._epochs_before = {}, self._epochs.copy()
         for watcher in self._watchers:
             watcher.begin()
@@ -102,7 +105,7 @@ class Journal(JournalFile):
             watcher.commit()
 
     def _undone(self) -> None:
-        self._epochs = self._epochs_before
+        self._epochs, self._emitted = self._epochs_before, self._emitted_before
         for watcher in self._watchers:
             watcher.roll_back()
 
@@ -380,15 +383,32 @@ class Journal(JournalFile):
         """Put an event into the outbox; a message id that is known is not written again."""
         name, body = dump(message)
         with self.transaction():
-            self._run(
+            cursor = self._run(
                 "INSERT OR IGNORE INTO outbox (message_id, type, body, corr) VALUES (?, ?, ?, ?)",
                 (message_id, name, body, corr),
             )
+            if cursor.rowcount == 1 and cursor.lastrowid:
+                self._emitted = cursor.lastrowid
+
+    def mark(self) -> int:
+        """Return the sequence number of the newest event."""
+        return self._emitted
+
+    def lasting(self, mark: int) -> None:
+        """Note that everything up to an event is on the disk, so that it may leave."""
+        self._lasting = max(self._lasting, mark)
+        super().lasting(mark)
+
+    @property
+    def synced(self) -> bool:
+        """Tell whether every event is on the disk."""
+        return self._emitted <= self._lasting
 
     def pending(self, *, after: int = 0, limit: int = 200) -> list[Pending]:
-        """Return the oldest events behind a sequence number that the bus does not have, in order."""
+        """Return the oldest events behind a sequence number that are on the disk and not on the bus, in order."""
         rows = self._connection().execute(
-            "SELECT * FROM outbox WHERE sent = 0 AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            "SELECT * FROM outbox WHERE sent = 0 AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            (after, self._lasting, limit),
         )
         return [Pending(row["seq"], row["message_id"], load(row["type"], row["body"]), row["corr"]) for row in rows]
 

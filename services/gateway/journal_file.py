@@ -1,7 +1,8 @@
 """The file under the gateway's journal: SQLite in WAL mode with full synchronisation, one process, one connection.
 
-Called straight from the event loop (one commit costs about a quarter of a millisecond). Everything inside one
-`transaction` is one commit, hence one fsync. `Journal` keeps its rows in it.
+Called straight from the event loop. Everything inside one `transaction` is one commit, hence one fsync, which is over
+before it returns: what goes to the network is on the disk. What the venue has told is `news`: committed at once, synced
+beside the loop. `Journal` keeps its rows in it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from typing import Final
 from omega.errors import CorruptData, EnvironmentFault, InvariantBroken
 from services.gateway.schema import TABLES, VERSION
 
+_FULL: Final = "FULL"
+"""Each commit syncs the write-ahead log, and with it all commits before."""
+_NORMAL: Final = "NORMAL"
+"""A commit writes and does not wait for the disk."""
 _CHECKPOINT_COMMITS: Final = 100
 """Commits after which the write-ahead log is worth tidying up in a pause: about a thousand pages."""
 _CHECKPOINT_PAGES: Final = 4_000
@@ -35,7 +40,9 @@ class JournalFile:
         self._lock: int | None = None
         self._depth = 0
         self._commits = self._looked = 0
-        self._on_commit: Callable[[], None] | None = None
+        self._on_lasting: Callable[[], None] | None = None
+        self._sync_soon: Callable[[], None] | None = None
+        self._mode = ""
 
     # life -----------------------------------------------------------------------------------------------------------
 
@@ -50,9 +57,9 @@ class JournalFile:
         try:
             db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             db.row_factory = sqlite3.Row
-            self._db = db
+            self._db, self._mode = db, ""
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
+            self._synchronous(_FULL)
             db.execute("PRAGMA busy_timeout=2000")
             db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             db.executescript(TABLES)
@@ -85,9 +92,9 @@ class JournalFile:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         return True
 
-    def on_commit(self, call: Callable[[], None]) -> None:
-        """Call this after every commit: new events may wait in the outbox."""
-        self._on_commit = call
+    def on_lasting(self, call: Callable[[], None]) -> None:
+        """Call this whenever commits are on the disk: new events may leave."""
+        self._on_lasting = call
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -99,6 +106,74 @@ class JournalFile:
         if self._depth:
             yield
             return
+        self._synchronous(_FULL)
+        with self._commit():
+            yield
+        self.lasting(self.mark())
+
+    # what the venue tells -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def news(self) -> Iterator[None]:
+        """Make everything inside one commit that `sync`, or the next transaction, brings to the disk.
+
+        For what the venue has told and would tell again after a crash of the machine; the death of the process loses
+        nothing of it. No order waits for this fsync, and no event leaves before it. Nested uses join the outer one.
+
+        Raises:
+            EnvironmentFault: the disk refuses; nothing of the transaction remains.
+        """
+        if self._depth or self._sync_soon is None:
+            with self.transaction():
+                yield
+            return
+        self._synchronous(_NORMAL)
+        with self._commit():
+            yield
+        self._sync_soon()
+
+    def sync_with(self, soon: Callable[[], None] | None) -> None:
+        """Let this be called when news wait for `sync`; with None each of them is synced by itself, as at first."""
+        self._sync_soon = soon
+
+    def sync(self) -> None:
+        """Bring all that is committed to the disk; may run in a thread. Tell `lasting` the mark from before.
+
+        Raises:
+            EnvironmentFault: the disk refuses.
+        """
+        try:
+            log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
+        except FileNotFoundError:  # nothing was written since it was opened
+            return
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the journal {self.path} cannot be synced ({error.strerror}); free space or make it writable"
+            ) from error
+
+    def mark(self) -> int:
+        """Return how far the journal is written."""
+        return self._commits
+
+    def lasting(self, mark: int) -> None:
+        """Note that everything up to a mark is on the disk."""
+        del mark
+        if self._on_lasting is not None:
+            self._on_lasting()
+
+    # SQLite's transactions ------------------------------------------------------------------------------------------
+
+    def _synchronous(self, mode: str) -> None:
+        if self._mode != mode:
+            self._run(f"PRAGMA synchronous={mode}")
+            self._mode = mode
+
+    @contextmanager
+    def _commit(self) -> Iterator[None]:
         db = self._connection()
         self._run("BEGIN IMMEDIATE")
         self._depth = 1
@@ -115,8 +190,6 @@ class JournalFile:
         self._depth = 0
         self._commits += 1
         self._done()
-        if self._on_commit is not None:
-            self._on_commit()
 
     # small things ---------------------------------------------------------------------------------------------------
 

@@ -268,8 +268,12 @@ class OrderPath:
     async def _outcome(
         self, order: JournalOrder, state: OrderState, *, code: str = "", reason: str = "", order_id: str = ""
     ) -> None:
-        """Write down what came of a send."""
-        step = partial(self._account.step, order.client_id, state, code=code, reason=reason, order_id=order_id)
+        """Write down what came of a send; the venue can tell it again, so that no other order waits for the disk."""
+
+        def step() -> None:
+            with self._account.journal.news():
+                self._account.step(order.client_id, state, code=code, reason=reason, order_id=order_id)
+
         await self._insist(step)
 
     async def _place(self, order: JournalOrder, still: Callable[[], None]) -> str:

@@ -38,12 +38,12 @@ class Outbox:
         self._clear = False
         self._memory = bus.topics.state("outbox", *account)
         self._looked_s = 0.0
-        journal.on_commit(self._wake.set)
+        journal.on_lasting(self._wake.set)
 
     @property
     def clear(self) -> bool:
         """Tell whether the bus has every event."""
-        return self._clear and not self._wake.is_set()
+        return self._clear and self._journal.synced and not self._wake.is_set()
 
     @property
     def waiting(self) -> int:

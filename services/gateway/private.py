@@ -109,7 +109,7 @@ class PrivateSide:
     def _writing(self) -> Iterator[None]:
         """Make one commit of what is inside; a journal that refuses halts entries, for they would go by old books."""
         try:
-            with self._account.journal.transaction():
+            with self._account.journal.news():
                 yield
         except EnvironmentFault as error:
             self._account.halt_in_memory(f"the journal cannot be written: {error}")

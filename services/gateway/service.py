@@ -33,6 +33,7 @@ from services.gateway.exchange_service import ExchangeService, flatten
 from services.gateway.flattening import Flattener
 from services.gateway.funding import FundingWatch
 from services.gateway.journal import Journal
+from services.gateway.journal_sync import JournalSync
 from services.gateway.listening import Ears
 from services.gateway.lookup import LookUps
 from services.gateway.market import Market
@@ -80,6 +81,7 @@ class GatewayService(BaseService):
         self.clock = ClockWatch(self.account)
         self.path = OrderPath(self.account, bus, self.look_ups, leased=self.leased)
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
+        self.syncs = JournalSync(self.account)
         self.outbox = Outbox(journal, bus, self.account.activity, account=self.account.labels)
         self.exchange = ExchangeService(self.account, self.path, lambda: self.market.ticks)
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
@@ -141,6 +143,7 @@ class GatewayService(BaseService):
         self.spawn("lease", self._keep_lease)
         self.spawn("housekeeping", self._housekeep)
         self.spawn("checkpoints", self._checkpoint)
+        self.spawn("syncs", self.syncs.run)
         gc.collect()
         gc.freeze()
 
@@ -148,6 +151,7 @@ class GatewayService(BaseService):
         """Let the sends in hand end and the bus have every event; stops stay at the venue."""
         await self.path.drain()
         self.status.keep_curves()
+        self.syncs.finish()
         if self.bus.state() is BusState.CONNECTED:
             await self.outbox.flush()
             self.outbox.settle()
@@ -202,7 +206,7 @@ class GatewayService(BaseService):
 
     def _connect(self) -> None:
         self.account.on_fill = self._filled
-        self.account.on_bar = self.status.heard_bar
+        self.account.on_bar, self.account.on_bars = self.status.heard_bar, self.status.heard_bars
         self.account.on_admit = self._admitted
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.again.close_out = self._close_out

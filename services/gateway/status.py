@@ -44,6 +44,7 @@ class StatusTeller:
         self._kept = ""
         self._curves_s = 0.0
         self._told: dict[str, set[tuple[str, ...]]] = {}
+        self._unwatched = False
         self.monitor = Monitor(account.risk, account.halt)
         self.close_out: Callable[[str, str, Decimal, str], Awaitable[None]] | None = None
         """Closes a bot's part of a position: (bot, symbol, signed size, reason); set by the service."""
@@ -124,9 +125,14 @@ class StatusTeller:
             account.halt_in_memory(str(error))
 
     def heard_bar(self, symbol: str, timeframe: str, bar: Bar) -> None:
-        """Take a closed bar into the gate; limits are looked at before any bot decides on it."""
+        """Take a closed bar into the gate."""
         self._account.risk.bar(symbol, timeframe, bar.ts_ns, bar.close)
-        if timeframe == self._account.settings.trading.timeframe:
+        self._unwatched |= timeframe == self._account.settings.trading.timeframe
+
+    def heard_bars(self) -> None:
+        """Look at the limits once for all bars of a push, before any bot decides on one of them."""
+        if self._unwatched:
+            self._unwatched = False
             self.watch_limits()
 
     async def _close_out(self) -> None:

@@ -300,7 +300,7 @@ class StopKeeper:
         except Rejected:
             account.journal.put_plan(replace(plan, live=False))
             raise
-        with account.journal.transaction():
+        with account.journal.news():
             account.journal.put_plan(replace(plan, order_id=ack.order_id))
             if stop:
                 self._tell(replace(plan, order_id=ack.order_id), StopState.PLACED)
@@ -312,7 +312,7 @@ class StopKeeper:
         known = account.journal.plan(plan.client_id, plan.order_id)
         if known is not None:
             moved = replace(known, size=deed.size, trigger=deed.trigger)
-            with account.journal.transaction():
+            with account.journal.news():
                 account.journal.put_plan(moved)
                 if plan.kind is PlanKind.STOP:
                     self._tell(moved, StopState.MOVED)
@@ -324,7 +324,7 @@ class StopKeeper:
         done = await account.venue.cancel_plan(plan)
         known = account.journal.plan(plan.client_id, plan.order_id)
         if done and known is not None and known.live:
-            with account.journal.transaction():
+            with account.journal.news():
                 account.journal.put_plan(replace(known, live=False))
                 if plan.kind is PlanKind.STOP:
                     self._tell(known, StopState.REMOVED)
@@ -392,7 +392,7 @@ class StopKeeper:
             live=True,
             leg=leg,
         )
-        with self._account.journal.transaction():
+        with self._account.journal.news():
             self._account.journal.put_plan(mine)
             if plan.kind is PlanKind.STOP:
                 self._tell(mine, StopState.PLACED)
@@ -400,7 +400,7 @@ class StopKeeper:
 
     def _gone(self, known: JournalPlan, state: StopState) -> None:
         """Write down that a stop is no longer there, and why."""
-        with self._account.journal.transaction():
+        with self._account.journal.news():
             self._account.journal.put_plan(replace(known, live=False))
             if known.kind == PlanKind.STOP.value:
                 self._tell(known, state)
@@ -442,7 +442,8 @@ class StopKeeper:
             self._naked_since.pop((bot, symbol), None)
             if lasted > self._naked_max:
                 self._naked_max = lasted
-                self._account.journal.put("naked_s_max", repr(lasted))
+                with self._account.journal.news():
+                    self._account.journal.put("naked_s_max", repr(lasted))
         gauge("naked_seconds").labels(bot, symbol).set(self.naked_s(bot, symbol))
 
 

@@ -27,8 +27,8 @@ from services.ledger.watch import Watch
 GROUP: Final = "ledger"
 _FIRST_DELAY_S: Final = 0.2
 _LONGEST_DELAY_S: Final = 5.0
-_SMALL: Final = 50
-"""A batch below this part of a full one means that nothing waits; the streams of a pattern share a batch."""
+_SMALL: Final = 4
+"""A batch below this part of a full one means that little waits: the next one may gather more."""
 _LAG_EVERY_S: Final = 5.0
 _SETTLE_WITHIN_S: Final = 30.0
 
@@ -60,6 +60,8 @@ class LedgerService(BaseService):
         self._written: dict[str, str] = {}
         self._migrated = asyncio.Event()
         self._moved = asyncio.Event()
+        self._asked = 0
+        self._hurry = asyncio.Event()
         topics = bus.topics
         self.topics: tuple[str, ...] = (
             topics.ledger(),
@@ -112,7 +114,13 @@ class LedgerService(BaseService):
             async for batch in batches:
                 await self._keep(batch)
                 if len(batch) * _SMALL < ledger.batch:
-                    await asyncio.sleep(ledger.flush_ms / 1000)
+                    await self._gather(ledger.flush_ms / 1000)
+
+    async def _gather(self, longest_s: float) -> None:
+        """Let records gather, since a transaction costs what a hundred of them do; nobody who settles waits for it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await self._hurry.wait()
 
     async def _serve(self) -> None:
         await self._migrated.wait()
@@ -197,6 +205,8 @@ class LedgerService(BaseService):
             TransientError: that took too long.
         """
         ends = await self._stream_ends()
+        self._asked += 1
+        self._hurry.set()
         try:
             async with asyncio.timeout(_SETTLE_WITHIN_S):
                 while not all(entry_order(self._written.get(topic, "")) >= end for topic, end in ends.items()):
@@ -206,6 +216,10 @@ class LedgerService(BaseService):
             raise TransientError(
                 f"the ledger is more than {_SETTLE_WITHIN_S:g} s behind; {self._trouble or 'ask again'}"
             ) from None
+        finally:
+            self._asked -= 1
+            if not self._asked:
+                self._hurry.clear()
         return {"topics": len(ends)}
 
     async def _stream_ends(self) -> dict[str, tuple[int, int]]:

@@ -172,7 +172,8 @@ class RunnerService(BaseService):
     async def _live(self) -> None:
         if self._lease is None:
             self._lease = await self.hold_lease(f"bot:{self.bot.seat.bot}")
-        prepare(BarClosed, DecisionMade, Intent)
+        prepare(BarClosed, DecisionMade, Intent, OrderEvent, Fill)
+        await self.bus.announce(*self._written())
         since = await self._restore(await self._wait_for_instrument())
         self.bot.rehearse()
         await self._ask_sky(self.window.last_ts_ns, within_s=AT_START_S)
@@ -198,6 +199,12 @@ class RunnerService(BaseService):
 
     def _command_topics(self) -> tuple[str, str]:
         return self.bus.topics.control(self.bot.seat.bot), self.bus.topics.control("farm")
+
+    def _written(self) -> list[str]:
+        """Return the streams that the bot writes, announced before it is ready: its first order waits for no reader."""
+        topics, seat = self.bus.topics, self.bot.seat
+        lanes = [topics.intents(seat.venue, seat.account, high=high, bot=seat.bot) for high in (True, False)]
+        return [topics.decisions(seat.bot), *([] if self.bot.strategy.read_only else lanes)]
 
     def _topics(self, factors: tuple[str, ...]) -> list[str]:
         topics, seat = self.bus.topics, self.bot.seat

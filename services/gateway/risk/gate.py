@@ -84,6 +84,7 @@ class RiskGate:
         self._facts = facts
         self._groups: dict[tuple[str, str], tuple[Entity, ...]] = {}
         self._families: dict[str, str] = {}
+        self._configured: dict[Entity, None] = {}
         self._capitals: dict[Entity, Decimal] = {}
         self._base: Decimal | None = None
         self.market_ns = 0
@@ -104,6 +105,7 @@ class RiskGate:
         families = settings.risk.families
         self._families = {strategy: name for name, strategies in families.items() for strategy in strategies}
         self._groups.clear()
+        self._configured.clear()
         self._capitals = self._capital_table()
         self.limits.configure(settings)
         self.fleet.configure(settings.risk.accounts, settings.risk.shares)
@@ -134,12 +136,12 @@ class RiskGate:
 
     def known(self) -> list[Entity]:
         """Return every scope that can have limits: those of configured bots, and those that hold something."""
-        found = {FLEET: None, self._facts.venue_entity: None, self._facts.entity: None}
-        for bot, plan in self._settings.bots.items():
-            if plan.enabled:
-                found.update(dict.fromkeys(self.entities(bot, plan.symbol)))
-        found.update(dict.fromkeys(self.reservations.entities()))
-        return list(found)
+        if not self._configured:
+            self._configured = {FLEET: None, self._facts.venue_entity: None, self._facts.entity: None}
+            for bot, plan in self._settings.bots.items():
+                if plan.enabled:
+                    self._configured.update(dict.fromkeys(self.entities(bot, plan.symbol)))
+        return list(self._configured | dict.fromkeys(self.reservations.entities()))
 
     def capital(self, bot: str) -> Decimal:
         """Return the money of a bot."""

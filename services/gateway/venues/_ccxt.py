@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeVar
 
-from omega.domain import Bar, Instrument
+from omega.domain import Bar, Instrument, Side
 from omega.errors import ConfigError, OmegaError, Rejected, Unresolved
 from omega.resilience import ended, retry_read
 from services.gateway.capabilities import Resize, StopForm
@@ -39,7 +40,7 @@ from services.gateway.venue import (
 from services.gateway.venues import _unified as unified
 from services.gateway.venues._rows import Rows
 from services.gateway.venues._streams import WRONG
-from services.gateway.venues._tap import HANDED, Json, tapped
+from services.gateway.venues._tap import HANDED, Json, muted, tapped
 
 PAGE: Final = 100
 _GONE: Final = RefusalKind.GONE.value
@@ -127,7 +128,15 @@ class CcxtVenue(Rows):
             known = ", ".join(sorted(self.instruments)[:12])
             raise ConfigError(f"{self.name} has no {', '.join(missing)}; set gateway.symbols to some of {known}")
         await self.prove()
+        await self._rehearse()
         self.listen()
+
+    async def _rehearse(self) -> None:
+        """Form an order up to its signature and send nothing: what a first order loads must not delay a real one."""
+        item = next(iter(self.instruments.values()))
+        size, stop = item.size_step, item.price_step * 100
+        with muted(self._orders), suppress(OmegaError):
+            await self.place(OrderRequest("rehearsal", str(item.symbol), Side.BUY, size, stop=stop))
 
     async def open_public(self) -> None:
         """Load the markets and nothing else: no keys, no sockets, for `prices` alone."""
@@ -223,8 +232,8 @@ class CcxtVenue(Rows):
         return self.weights.get(call, 1.0) * (len(self.plan_lists) if call == EVERY_PLAN else 1)
 
     async def time_ns(self) -> int:
-        """Ask the venue for its clock."""
-        return int(await self.read("read the time", self._data.fetch_time)) * 1_000_000
+        """Ask the venue for its clock, over the connection of the orders: that keeps it open between two of them."""
+        return int(await self.read("read the time", self._orders.fetch_time)) * 1_000_000
 
     async def read(self, doing: str, call: Callable[[], Awaitable[Any]]) -> Any:
         """Make a read and translate its errors."""

@@ -7,7 +7,8 @@ watch dials anew. Every socket counts its data pushes since it opened.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -127,6 +128,16 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a s
     client = Tapped(config)
     client.counts = counts
     return client
+
+
+@contextmanager
+def muted(exchange: Any) -> Iterator[None]:
+    """Let a client form requests and send none of them while the block runs."""
+    exchange.counts.closed = True
+    try:
+        yield
+    finally:
+        exchange.counts.closed = False
 
 
 def drop(exchange: Any, url: str, reason: str) -> None:

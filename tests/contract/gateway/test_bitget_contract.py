@@ -90,6 +90,17 @@ async def desk() -> AsyncIterator[BitgetDesk]:
 class TestBitget(VenueContract):
     """Every case of the suite."""
 
+    async def test_start_forms_an_order_to_its_signature_and_sends_none(self, desk: BitgetDesk) -> None:
+        """What ccxt loads at its first order is loaded before the first real one; the exchange has seen none."""
+        orders, _ = desk.venue.clients
+
+        asked = {path for path, _ in desk.server.edge.answered}
+
+        assert "/api/v2/mix/order/place-order" in orders.last_request_url
+        assert "rehearsal" in orders.last_request_body
+        assert orders.last_request_headers["ACCESS-SIGN"]
+        assert not any("order/place" in path for path in asked)
+
 
 async def test_trigger_orders_beyond_one_page_are_all_read(desk: BitgetDesk) -> None:
     """Fifty bots with a stop and a target each: an old stop that is not seen would be placed again and again."""

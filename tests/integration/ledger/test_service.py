@@ -333,3 +333,13 @@ async def test_ledger_lag_is_counted_by_the_server_and_reads_no_record(tmp_path:
         watching.cancel()
 
     assert read == []
+
+
+async def test_ledger_gathers_no_longer_when_somebody_settles(url: str):
+    """Records wait for company, a transaction costs what a hundred of them do; whoever settles ends the wait."""
+    async with started() as bus, living(bus, url) as service, asyncio.timeout(20):
+        gathering = asyncio.create_task(service._gather(3_600))
+        await asyncio.sleep(0)
+
+        await ask(bus, "settle")
+        await gathering

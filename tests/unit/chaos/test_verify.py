@@ -13,7 +13,7 @@ import pytest
 
 from omega.chaos.acts import ACTS
 from omega.chaos.config import BOTS, MAX_NOTIONAL, write_config
-from omega.chaos.disk import cut_power, wal_size, write_mark
+from omega.chaos.disk import cut_power, raise_mark, wal_size, write_mark
 from omega.chaos.faults import FAULTS
 from omega.chaos.guards import GUARDS
 from omega.chaos.report import merge, table
@@ -197,3 +197,13 @@ def test_lab_config_is_read_as_it_is_written(tight: bool, tmp_path: Path) -> Non
     assert settings.trading.max_notional == MAX_NOTIONAL[tight]
     assert (settings.gateway.proof_of_absence_s, settings.gateway.reconcile_s) == (8, 2)
     assert sorted(settings.bots) == list(BOTS)
+
+
+def test_synced_length_only_grows_however_late_a_sync_ends(tmp_path: Path) -> None:
+    mark = tmp_path / "synced"
+    write_mark(mark, 0)
+
+    for size in (60, 20, 80):
+        raise_mark(mark, size)
+
+    assert mark.read_text() == "80"

@@ -127,6 +127,87 @@ def test_transaction_that_fails_leaves_nothing(journal: Journal) -> None:
     assert journal.admit(order())
 
 
+def test_news_is_there_at_once_and_its_events_leave_when_it_is_on_the_disk(journal: Journal) -> None:
+    """Nobody waits for the disk but the bus: an event of news is pending only after the sync that it waits for."""
+    wanted: list[str] = []
+    journal.sync_with(lambda: wanted.append("sync"))
+
+    with journal.news():
+        journal.add_fill(fill())
+        journal.emit("m1", HaltChanged("v", "a", True, "r", "b", 1))
+    known, early, synced = list(journal.fills()), journal.pending(), journal.synced
+    mark = journal.mark()
+    with journal.news():
+        journal.emit("m2", HaltChanged("v", "a", True, "r", "b", 2))
+    journal.sync()
+    journal.lasting(mark)
+
+    assert [item for _, item in known] == [fill()]
+    assert (early, synced, wanted) == ([], False, ["sync", "sync"])
+    assert [item.message_id for item in journal.pending()] == ["m1"]  # m2 came while the disk was busy
+
+
+def test_next_transaction_brings_the_news_before_it_to_the_disk(journal: Journal) -> None:
+    """One log, one sync: an intent's own commit carries everything that was written before it."""
+    journal.sync_with(lambda: None)
+    with journal.news():
+        journal.emit("m1", HaltChanged("v", "a", True, "r", "b", 1))
+
+    journal.emit("m2", HaltChanged("v", "a", True, "r", "b", 2))
+
+    assert [item.message_id for item in journal.pending()] == ["m1", "m2"]
+    assert journal.synced
+
+
+def test_news_that_fails_leaves_nothing_and_counts_nothing(journal: Journal) -> None:
+    """A sequence number that was taken back is not on the disk when it is given again."""
+    journal.sync_with(lambda: None)
+
+    def fail() -> None:
+        with journal.news():
+            journal.emit("m1", HaltChanged("v", "a", True, "r", "b", 1))
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        fail()
+    mark = journal.mark()
+    with journal.news():
+        journal.emit("m2", HaltChanged("v", "a", True, "r", "b", 2))
+    journal.lasting(mark)
+
+    assert journal.pending() == []
+
+
+def test_news_outlives_the_process_without_a_sync(journal: Journal, tmp_path: Path) -> None:
+    """What a kill leaves behind, the file and its log as they are, holds the news."""
+    journal.sync_with(lambda: None)
+    with journal.news():
+        journal.add_fill(fill())
+    for name in ("journal.sqlite", "journal.sqlite-wal"):
+        (tmp_path / name).write_bytes((journal.path.parent / name).read_bytes())
+
+    left = Journal(tmp_path / "journal.sqlite")
+    left.open()
+
+    assert [item for _, item in left.fills()] == [fill()]
+    left.close()
+
+
+@pytest.mark.parametrize("way", ["transaction", "news"])
+def test_only_news_does_not_wait_for_the_disk(journal: Journal, way: str) -> None:
+    """Whatever was written last, the next transaction syncs its commit before it returns."""
+    journal.sync_with(lambda: None)
+    for before in ("news", "transaction", "news"):
+        with getattr(journal, before)():
+            journal.put("k", before)
+
+    with getattr(journal, way)():
+        journal.put("k", "v")
+
+    # SQLite's own word on the connection that has just committed: 2 is FULL, 1 is NORMAL.
+    assert journal._connection().execute("PRAGMA synchronous").fetchone()[0] == (2 if way == "transaction" else 1)
+
+
 def test_state_survives_a_restart(journal: Journal) -> None:
     journal.admit(order())
     journal.step(order().client_id, OrderState.SENDING)
