@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
 
 from omega.bus.port import Bus
 from omega.config import Settings
@@ -18,6 +20,12 @@ class TestDiscordBot(ServiceContract):
     """Nobody listens at the address of its Discord."""
 
     becomes_ready = False
+
+    @pytest.fixture(autouse=True)
+    def _aimed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The service aims discord.py as a whole: tests that follow find Discord's own addresses again."""
+        monkeypatch.setattr(Route, "BASE", Route.BASE)
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
 
     def settings(self) -> Settings:
         own = {"token": "token", "guild_id": "1", "api_base": NOWHERE, "gateway_url": NOWHERE.replace("http", "ws")}

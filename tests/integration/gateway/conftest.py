@@ -173,7 +173,9 @@ class Bench:
         return self.gateway.account.books.book(bot, symbol).size
 
     async def events(self) -> list[Any]:
+        """Return what is on the bus, once all that was journalled is: events leave after the disk has them."""
         assert self.bus is not None
+        await self.until(lambda: self.gateway.outbox.clear, "the events on the bus")
         return [item.envelope.data for item in await self.bus.history(self.bus.topics.ledger())]
 
     async def invariants(self) -> dict[str, Any]:

@@ -224,7 +224,7 @@ async def test_story_silent_redis_stall(make_bench: Callable[..., Any], valkey: 
 
     Here the silence is noticed, entries are refused by name, stops are mended all the same, and the events follow.
     """
-    patience = Patience(socket_s=0.5, degraded_s=0.3, isolated_s=1.0, retry_s=0.05)
+    patience = Patience(socket_s=0.5, ping_s=0.1, degraded_s=0.3, isolated_s=1.0, retry_s=0.05)
     async with make_bench() as bench:
         settings = bench.gateway.settings
         await bench.close()
