@@ -62,7 +62,7 @@ class Counts:
         self.frames: dict[tuple[str, bool], int] = {}
         self.last_s: dict[str, float] = {}
         self.malformed = 0
-        self.closed = False
+        self.closed = self.muted = False
 
 
 def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a small class over a base that is found
@@ -118,7 +118,7 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a s
             await super().close()
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            if counts.closed:
+            if counts.closed or counts.muted:
                 raise ExchangeClosedByUser(f"{exchange_id}: the client is closed; nothing was sent")
             handed = HANDED.get()
             if handed is not None:
@@ -133,11 +133,11 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a s
 @contextmanager
 def muted(exchange: Any) -> Iterator[None]:
     """Let a client form requests and send none of them while the block runs."""
-    exchange.counts.closed = True
+    exchange.counts.muted = True
     try:
         yield
     finally:
-        exchange.counts.closed = False
+        exchange.counts.muted = False
 
 
 def drop(exchange: Any, url: str, reason: str) -> None:
