@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from omega.domain import Role
+from omega.resilience import ended
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
 from services.gateway.rows import JournalOrder
@@ -52,9 +53,7 @@ class ExitsAgain:
 
     async def close(self) -> None:
         """Give up what waits; a bot that still wants to leave says so at its next bar."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
 
     async def _again(self, kind: RefusalKind, order: JournalOrder, meant: _Meant, wait_s: float) -> None:
         await asyncio.sleep(wait_s)

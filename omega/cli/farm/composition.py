@@ -114,7 +114,8 @@ class Farm:
         await self.admin.close()
         if hasattr(self, "bus"):
             with contextlib.suppress(OmegaError, TimeoutError):
-                await asyncio.wait_for(self.bus.close(), 3)
+                async with asyncio.timeout(3):
+                    await self.bus.close()
         await self.processes.stop(last="redis")
         self.ports.close()
 
@@ -174,7 +175,8 @@ class Farm:
         self._spawn(self.observer.follow_records(following))
         self._spawn(self.observer.follow_signals())
         try:
-            await asyncio.wait_for(following.wait(), READY_S)
+            async with asyncio.timeout(READY_S):
+                await following.wait()
         except TimeoutError:
             log = self.options.home / "redis.log"
             raise EnvironmentFault(f"the bus let nobody read its records within {READY_S:.0f} s; see {log}") from None
