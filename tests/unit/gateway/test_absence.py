@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from decimal import Decimal
 from pathlib import Path
 
 from omega.config import Settings
-from omega.domain import Instrument, Kind, OrderState, Role, Side
+from omega.domain import OrderState, Role, Side
 from omega.telemetry import Metrics
 from services.gateway.account import Account
 from services.gateway.journal import Journal
@@ -18,13 +17,8 @@ from services.gateway.rows import JournalOrder
 from services.gateway.turns import Turns
 from services.gateway.venue import OrderRequest, VenueOrder
 
-D = Decimal
-BTC = "BTC-USDT.P"
-RULES = Instrument(
-    symbol=BTC, venue="bitget", venue_symbol="BTC/USDT:USDT", base="BTC", quote="USDT", kind=Kind.SWAP,
-    price_step=D("0.1"), size_step=D("0.001"), min_size=D("0.001"), min_notional=D(5), max_leverage=125,
-    maker_fee=D("0.0002"), taker_fee=D("0.0006"),
-)  # type: ignore[arg-type]  # fmt: skip
+from .adversity import BTC, RULES, D
+
 LOOKS = 6
 AGE_NS = 600 * 10**9
 

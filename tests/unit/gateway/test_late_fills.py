@@ -18,10 +18,8 @@ from omega.domain import (
     Action,
     BotName,
     Fill,
-    Instrument,
     Intent,
     IntentId,
-    Kind,
     OrderState,
     Role,
     Side,
@@ -40,13 +38,7 @@ from services.gateway.stops import StopKeeper
 from services.gateway.turns import Turns
 from services.gateway.venue import PrivateFrame, Status, Trade, VenueOrder
 
-D = Decimal
-BTC = "BTC-USDT.P"
-RULES = Instrument(
-    symbol=BTC, venue="bitget", venue_symbol="BTC/USDT:USDT", base="BTC", quote="USDT", kind=Kind.SWAP,
-    price_step=D("0.1"), size_step=D("0.001"), min_size=D("0.001"), min_notional=D(5), max_leverage=125,
-    maker_fee=D("0.0002"), taker_fee=D("0.0006"),
-)  # type: ignore[arg-type]  # fmt: skip
+from .adversity import BTC, RULES, D
 
 
 class Desk:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from omega.bus.envelope import Envelope
 from omega.bus.memory import MemoryBus
 from omega.bus.messages import Verb
 from omega.config import Settings
-from omega.domain import Action, Instrument, Intent, Kind, OrderState, Role, Side
+from omega.domain import Action, Intent, OrderState, Role, Side
 from omega.telemetry import Metrics
 from services.gateway.account import Account
 from services.gateway.journal import Journal
@@ -24,13 +23,8 @@ from services.gateway.rows import JournalOrder
 from services.gateway.turns import Turns
 from services.gateway.venue import Trade
 
-D = Decimal
-BTC = "BTC-USDT.P"
-RULES = Instrument(
-    symbol=BTC, venue="bitget", venue_symbol="BTC/USDT:USDT", base="BTC", quote="USDT", kind=Kind.SWAP,
-    price_step=D("0.1"), size_step=D("0.001"), min_size=D("0.001"), min_notional=D(5), max_leverage=125,
-    maker_fee=D("0.0002"), taker_fee=D("0.0006"),
-)  # type: ignore[arg-type]  # fmt: skip
+from .adversity import BTC, RULES, D
+
 WAIT_S = 0.05
 
 

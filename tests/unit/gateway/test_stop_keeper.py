@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from omega.config import Settings
-from omega.domain import Instrument, Kind, OrderState, Role, Side
+from omega.domain import OrderState, Role, Side
 from omega.errors import OmegaError, Rejected, Unresolved
 from omega.telemetry import Metrics
 from services.gateway.account import Account
@@ -21,13 +21,8 @@ from services.gateway.stops import StopKeeper
 from services.gateway.turns import Turns
 from services.gateway.venue import Ack, PlanKind, PlanOrder, PlanRequest, Trade
 
-D = Decimal
-BTC = "BTC-USDT.P"
-RULES = Instrument(
-    symbol=BTC, venue="bitget", venue_symbol="BTC/USDT:USDT", base="BTC", quote="USDT", kind=Kind.SWAP,
-    price_step=D("0.1"), size_step=D("0.001"), min_size=D("0.001"), min_notional=D(5), max_leverage=125,
-    maker_fee=D("0.0002"), taker_fee=D("0.0006"),
-)  # type: ignore[arg-type]  # fmt: skip
+from .adversity import BTC, RULES, D
+
 STOP = D(900)
 
 
