@@ -18,8 +18,11 @@ def coarsen(bars: Bars, length_ns: int) -> tuple[Bars, I64]:
         below closed[k] alone. The first bucket may begin in its middle.
     """
     bucket = bars.ts // length_ns
-    starts = np.flatnonzero(np.diff(bucket, prepend=bucket[:1] - 1))
-    closed = np.cumsum(np.diff(bucket, prepend=bucket[:1]) != 0, dtype=np.int64)
+    begun = bucket[1:] != bucket[:-1]
+    closed = np.zeros(bars.n, dtype=np.int64)
+    np.cumsum(begun, out=closed[1:])
+    starts = np.flatnonzero(begun) + 1
+    starts = np.concatenate(([0], starts)) if bars.n else starts
     ends = starts[1:] - 1
     if not ends.shape[0]:
         return bars.prefix(0), closed

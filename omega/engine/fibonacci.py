@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 import numpy as np
 
 from omega.engine.bars import F64, I8, I64, Bars
-from omega.engine.signals import FLAT, LONG, SHORT
 from omega.errors import CorruptData
 
 _A = TypeVar("_A", F64, I8)
@@ -110,15 +109,13 @@ def swings(bars: Bars, span: int, threshold: F64, max_age: int) -> Swings:
     top = newest_pivots(bars.high, span, np.maximum)
     bottom = newest_pivots(bars.low, span, np.minimum)
     older, newer = np.minimum(top, bottom), np.maximum(top, bottom)
-    known = (older >= 0) & (top != bottom) & (rows - older <= max_age)
-    born = np.minimum(newer + span, n - 1)
-    leg = bars.high[top] - bars.low[bottom]
-    valid = known & (leg >= threshold[born])
-    direction = np.where(valid, np.where(top > bottom, LONG, SHORT), FLAT).astype(np.int8)
+    high, low, born = bars.high[top], bars.low[bottom], np.minimum(newer + span, n - 1)
+    up = top > bottom
+    valid = (older >= 0) & (top != bottom) & (rows - older <= max_age) & (high - low >= threshold[born])
     return Swings(
-        direction=direction,
-        high=np.where(valid, bars.high[top], 0.0),
-        low=np.where(valid, bars.low[bottom], 0.0),
+        direction=(2 * up.view(np.int8) - 1) * valid,  # LONG is 1, SHORT -1, FLAT 0
+        high=high * valid,
+        low=low * valid,
         end=np.where(valid, newer, -1),
         born=np.where(valid, born, -1),
     )
@@ -145,10 +142,14 @@ def newest_pivots(values: F64, span: int, pick: Callable[[F64, F64], F64]) -> I6
 
     Shapes: values (n,) -> (n,).
     """
-    found = np.full(values.shape[0], -1, dtype=np.int64)
+    n = values.shape[0]
     extremes = rolling(pick, values, 2 * span + 1)
-    if extremes.shape[0]:
-        middle = np.arange(span, span + extremes.shape[0], dtype=np.int64)
-        found[2 * span :] = np.where(values[span : span + extremes.shape[0]] == extremes, middle, -1)
-    made: I64 = np.maximum.accumulate(found)
+    pivots = np.flatnonzero(values[span : span + extremes.shape[0]] == extremes) + span
+    # Pivots are few: each is written over the rows from its confirmation to that of the next one.
+    known = np.full(pivots.shape[0] + 1, -1, dtype=np.int64)
+    lengths = np.full(pivots.shape[0] + 1, n, dtype=np.int64)
+    known[1:] = pivots
+    lengths[:-1] = pivots + span
+    lengths[1:] -= pivots + span
+    made: I64 = known.repeat(lengths)
     return made

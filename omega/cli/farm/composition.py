@@ -201,7 +201,7 @@ class Farm:
         keys = Keys.fresh(self.settings.environment.name.value, bots)
         child, url = redis_child(self.options.home, self.ports.take(), keys.acl(bots))
         await self.processes.start(child)
-        await wait_for_redis(child)
+        await wait_for_redis(child, keys.login(url, "cli"))
         self._keys, self._server_url = keys, url
         self.redis_url, self.admin_url = keys.login(url, "cli"), keys.login(url, ADMIN)
         write_private(self.options.home / URL_FILE, self.redis_url + "\n")

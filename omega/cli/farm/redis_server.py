@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omega.bus.acl import ADMIN, acl_file, users
-from omega.cli.farm.processes import Child, exchange_line
+from omega.bus.endpoint import Endpoint
+from omega.bus.wire import WireLost, dial
+from omega.cli.farm.processes import Child
 from omega.errors import EnvironmentFault
 from omega.topology import redis_user
 
-START_S = 10.0
+START_S = 60.0
+"""How long the server may take, most of it for reading back a long run."""
+MOST_RESTARTS = 3
 _LONGEST_SOCKET = 100
 """Systems allow a little more: 104 bytes, 108 on Linux."""
 
@@ -90,21 +94,26 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-async def wait_for_redis(child: Child) -> None:
-    """Wait for the server's answer to PING.
+async def wait_for_redis(child: Child, url: str) -> None:
+    """Wait until the server lets a user in and has read back what the run before has left.
+
+    Args:
+        child: the server's process.
+        url: the server with a login.
 
     Raises:
-        EnvironmentFault: it did not answer in time.
+        EnvironmentFault: it did not answer in time, or refuses the login.
     """
-    port = int(child.argv[child.argv.index("--port") + 1])
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    endpoint, deadline = Endpoint.parse(url), time.monotonic() + START_S
+    while True:
         try:
-            answer = await exchange_line(port, b"PING\r\n")
-        except (OSError, TimeoutError):
+            wire = await dial(endpoint, name="omega up", within_s=1.0)
+        except WireLost as error:
+            if time.monotonic() > deadline or child.restarts >= MOST_RESTARTS:
+                raise EnvironmentFault(
+                    f"the embedded Redis server was not ready within {START_S:.0f} s ({error}):\n{child.tail()}"
+                ) from error
             await asyncio.sleep(0.02)
-            continue
-        if answer.startswith((b"+PONG", b"-NOAUTH")):
+        else:
+            wire.abort()
             return
-        await asyncio.sleep(0.02)
-    raise EnvironmentFault(f"the embedded Redis server did not answer within {START_S:.0f} s:\n{child.tail()}")
