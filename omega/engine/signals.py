@@ -21,6 +21,9 @@ SHARES: Final[tuple[tuple[float, ...], ...]] = ((), (1.0,), (0.5, 0.5), (0.4, 0.
 """How much of the position each target closes, by the number of targets (the strategic trader's 40, 40, 20 %)."""
 
 _MOST_TARGETS: Final = 3
+_ZERO: Final[F64] = np.zeros(1)
+_ONE: Final[F64] = np.ones(1)
+_ZERO.flags.writeable = _ONE.flags.writeable = False
 
 
 class Row(NamedTuple):
@@ -95,8 +98,15 @@ class Signals:
 
     @classmethod
     def none(cls, n: int) -> Signals:
-        """Return n rows that ask for nothing, as a read-only bot does."""
-        return cls.of(side=np.zeros(n, dtype=np.int8))
+        """Return n rows that ask for nothing, as a read-only bot does: one value seen n times, read-only."""
+        return cls(
+            side=np.zeros(n, np.int8),
+            exit=np.zeros(n, np.bool_),
+            stop_distance=_everywhere(_ZERO, n),
+            targets=(),
+            confidence=_everywhere(_ONE, n),
+            reason=np.zeros(n, np.int16),
+        )
 
     def at(self, row: int) -> Row:
         """Return one row as plain Python scalars."""
@@ -108,6 +118,11 @@ class Signals:
             self.confidence[row].item(),
             self.reason[row].item(),
         )
+
+
+def _everywhere(value: F64, n: int) -> F64:
+    """Return one value seen n times, read-only as the value is; numpy's broadcast_to takes eight times as long."""
+    return np.ndarray((n,), np.float64, value, 0, (0,))
 
 
 def _sides(given: npt.ArrayLike) -> I8:
@@ -131,7 +146,7 @@ def _aligned(name: str, column: npt.NDArray[_S], n: int) -> npt.NDArray[_S]:
 
 def _distances(name: str, given: npt.ArrayLike | None, n: int, entered: Flags) -> F64:
     if given is None:
-        return np.broadcast_to(np.float64(0.0), (n,))
+        return _everywhere(_ZERO, n)
     made = _aligned(name, np.ascontiguousarray(given, np.float64), n)
     if _below(made, np.inf):
         return made
@@ -142,7 +157,7 @@ def _distances(name: str, given: npt.ArrayLike | None, n: int, entered: Flags) -
 
 def _shares(given: npt.ArrayLike | None, n: int, entered: Flags) -> F64:
     if given is None:
-        return np.broadcast_to(np.float64(1.0), (n,))
+        return _everywhere(_ONE, n)
     made = _aligned("confidence", np.ascontiguousarray(given, np.float64), n)
     if _below(made, np.nextafter(1.0, 2.0)):
         return made

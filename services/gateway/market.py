@@ -149,6 +149,7 @@ class Market:
         """Send closed bars in order, until cancelled."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(0)  # the bars of other symbols that came with this one go with it
             self._wake.clear()
             while self._out:
                 batch = list(self._out)
