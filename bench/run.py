@@ -25,8 +25,8 @@ PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
-    "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB",
-    "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms",
+    "replay": "aim >= 300 bars/s with four bots; a runner <= 90 MB; bare: the same processes with nothing in them",
+    "latency": "aim at 10 bots: p50 <= 2 ms, p99 <= 8 ms; bare: the same processes with nothing in them",
     "gate": "aim with 50 bots: p99 of risk and journal <= 5 ms an intent; 40 intents <= 1 s; memory flat on day 2",
     "kernel": "aim: 110 M bars/s a single pass; 1,000 combinations/s and core; first result <= 0.5 s warm, <= 4 s cold",
     "growth": "aim: the time of a bar stays what it is from 1e5 to 1e7 bars and from 1 to 50 symbols",
@@ -72,6 +72,7 @@ def replay(bars: int) -> dict[str, Any]:
         "bars": outcome["bars"],
         "bots": len(outcome["bots"]),
         "bars_per_s": outcome["bars_per_s"],
+        "bare": bare(len(outcome["bots"]), bars),
         "cpu_ms_a_bar": {**cpu_ms, "all": round(sum(cpu_ms.values()), 2)},
         "orders": outcome["orders_total"],
         "first_fill_s": outcome["first_fill_s"],
@@ -89,8 +90,22 @@ def _cpu(outcome: dict[str, Any]) -> dict[str, float]:
 
 
 def latency(bars: int) -> list[dict[str, Any]]:
-    """Measure from the bar in the gateway's hand to the order request leaving it, with 1, 10 and 40 bots."""
-    return [_latency(count, bars) for count in (1, 10, 40)]
+    """Measure from the bar in the gateway's hand to the order request leaving it, with 1, 10 and 40 bots.
+
+    The bare farm runs just before each: a machine whose bare processes take longer than the aim cannot keep it.
+    """
+    found = []
+    for count in (1, 10, 40):
+        limit = bare(count, bars)
+        ours = _latency(count, bars)
+        times = {f"p{n}_times_bare": round(ours[f"p{n}"] / limit[f"p{n}"], 2) for n in (50, 99)}
+        found.append({**ours, "bare": limit, **times})
+    return found
+
+
+def bare(bots: int, bars: int) -> dict[str, Any]:
+    """Run as many processes with nothing in them: the limit of the machine and of its load just now."""
+    return _script("bench/bare.py", "--bots", str(bots), "--bars", str(bars))
 
 
 def _latency(count: int, bars: int) -> dict[str, Any]:
@@ -131,8 +146,8 @@ def cosmic() -> dict[str, Any]:
     return _script("bench/cosmic.py")
 
 
-def _script(path: str) -> dict[str, Any]:
-    command = [sys.executable, path, "--json"]
+def _script(path: str, *args: str) -> dict[str, Any]:
+    command = [sys.executable, path, *args, "--json"]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
