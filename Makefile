@@ -68,7 +68,7 @@ docs: setup ## write the generated documents anew
 docs-check: setup ## fail when a generated document is out of date
 	@$(BIN)/python scripts/generate.py --check
 
-wheels: setup ## collect the wheels that the images are built from
+wheels: ## collect the wheels that the images are built from
 	@scripts/wheels.sh
 
 images: wheels ## build the images of the services (BASE_IMAGE=... for a base of your own)
@@ -78,7 +78,7 @@ containers: ## build the images on a local base and bring the compose file up un
 	@scripts/containers.sh up
 
 lock: ## resolve the dependencies anew
-	@uv lock
+	@$$($(PYTHON) scripts/bootstrap.py --uv) lock
 
 clean: ## remove what can be made again
 	@rm -rf $(VENV) .uv var htmlcov .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import html.parser
 import json
@@ -301,8 +302,14 @@ def main() -> int:
     """Parse the command line, set up, and return the exit status (3: the machine lacks something)."""
     parser = argparse.ArgumentParser(description="Install uv where it is missing, then the locked packages into .venv.")
     parser.add_argument("--run", action="store_true", help="only what running the farm needs, no development tools")
+    parser.add_argument("--uv", action="store_true", help="install nothing else; print where uv is")
     arguments = parser.parse_args()
     try:
+        if arguments.uv:
+            with contextlib.redirect_stdout(sys.stderr):
+                program = obtain_uv(ROOT)
+            print(program)
+            return 0
         set_up(ROOT, "local" if arguments.run else "dev")
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)

@@ -10,12 +10,7 @@ cd "$(dirname "$0")/.."
 python_version=${1:-3.12}
 extras=(analytics cosmic discord_bot gateway ledger research runner simulator)
 machine=$(uname -m)
-uv=$(command -v uv || true)
-[ -n "$uv" ] || uv=.uv/uv
-if [ ! -x "$uv" ]; then
-  echo "wheels: uv is missing. Run 'make setup' first: it brings its own." >&2
-  exit 3
-fi
+uv=$("${PYTHON:-python3}" scripts/bootstrap.py --uv)
 
 named_by_lock() { grep -q "$(sha256sum "$1" | cut -d' ' -f1)" uv.lock; }
 

@@ -260,6 +260,26 @@ def test_bootstrap_that_failed_is_not_taken_for_done(
     assert not script.is_set_up(root, "dev")
 
 
+@pytest.mark.parametrize("place", ["uv", "lib/bin/uv"])
+def test_bootstrap_tells_scripts_where_uv_is_wherever_it_was_put(root: Path, place: str) -> None:
+    (root / "scripts").mkdir()
+    (root / "scripts/bootstrap.py").write_bytes(SCRIPT.read_bytes())
+    program = root / ".uv" / place
+    program.parent.mkdir(parents=True)
+    program.write_text(_uv(root))
+    program.chmod(0o755)
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", str(root / "scripts/bootstrap.py"), "--uv"],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert told.stdout == f"{program}\n"
+
+
 def test_bootstrap_command_is_silent_when_all_is_set_up(script: ModuleType, root: Path) -> None:
     """The script itself, with the oldest tool there is: a Python that may lack pip."""
     (root / "scripts").mkdir()
