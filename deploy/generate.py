@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from omega.bus.acl import SERVICES, acl_file, users
+from omega.bus.acl import NOBODY, SERVICES, acl_file, users
 from omega.telemetry.catalogue import ALERTS, METRICS, Alert, Kind, Metric
 from omega.topology import BOTS, REDIS_SECRET, farm, redis_user
 
@@ -200,7 +200,7 @@ def redis_users() -> dict[str, str]:
     dev and paper share them; each environment's users reach the topics of their environment alone.
     """
     who = [(service, "") for service in SERVICES] + [("runner", bot) for bot in BOTS]
-    files, lines = {}, ["user default off resetpass -@all"]
+    files, lines = {}, [NOBODY]
     for environment in ("dev", "paper"):
         passwords = {redis_user(environment, *one): f"demo-redis-{redis_user('', *one)[1:]}" for one in who}
         admin = "demo-redis-admin" if environment == "paper" else ""

@@ -26,6 +26,8 @@ _ACK_DELAY_S = 0.005
 _GROWING_MS = 100
 """How long a reader of a pattern waits at most before it looks whether a new stream was announced."""
 _RETRY_S = 0.2
+_GONE = ("NOGROUP", "UNBLOCKED")
+"""The stream or its group has vanished; a server of before 7.2 tells whoever is waiting on it by the second word."""
 DEAD_LENGTH = 10_000
 _SHARE = 8
 """Entries of one stream in one read at least, however many streams share it."""
@@ -317,7 +319,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         if passing(error):
             await asyncio.sleep(_RETRY_S)
             return
-        if "NOGROUP" not in str(error):
+        if not any(word in str(error) for word in _GONE):
             raise EnvironmentFault(
                 f"Redis refuses group {self._group} on {', '.join(self._lanes.topics)}: {error}; "
                 "check the rights of the user (omega topics acl)"

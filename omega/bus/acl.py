@@ -22,9 +22,14 @@ SERVICES = ("simulator", "gateway", "cosmic", "ledger", "analytics", "discord_bo
 ADMIN = "admin"
 """The user of the person who runs the server: everything. No process of the farm logs in as it."""
 
+NOBODY = "user default off resetpass ~* &* +@all"
+"""Nobody can be the default user, who is off and has no password. The rights are the server's own: it reads its
+append-only file back as that user, and without them many servers (Redis 7.0.15 was seen to) silently drop whatever a
+script or a transaction has written: https://github.com/valkey-io/valkey/issues/3983."""
+
 _CONNECT = (
     *("ping", "echo", "reset", "quit", "select", "hello", "auth", "time", "info", "role", "wait"),
-    *("client|setname", "client|getname", "client|setinfo", "client|id", "acl|whoami"),
+    *("client|setname", "client|getname", "client|id", "acl|whoami"),
     *("script|load", "script|exists", "unsubscribe", "punsubscribe"),
 )
 _APPEND = ("xadd", "xtrim", "type", "xlen", "xinfo|groups", "xpending")
@@ -166,7 +171,7 @@ def acl_file(made: Iterable[User], passwords: Mapping[str, str], *, admin: str =
     if len(set(given)) < len(given):
         raise ConfigError("two users share a password: give each its own, else one secret opens both")
     boss = User(ADMIN, "~* &* +@all").line(admin) if admin else ""
-    lines = ["user default off resetpass -@all", *(one.line(passwords[one.name]) for one in made), boss]
+    lines = [NOBODY, *(one.line(passwords[one.name]) for one in made), boss]
     return "\n".join(line for line in lines if line) + "\n"
 
 

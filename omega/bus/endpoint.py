@@ -229,6 +229,7 @@ def client(endpoint: Endpoint, patience: Patience, *, name: str = "omega") -> Re
         health_check_interval=15,
         protocol=2,
         client_name=quote(name, safe="-_.:"),
+        driver_info=None,  # CLIENT SETINFO is younger than Redis 7.0, whose access lists know no such word
         **where,
         **endpoint.options,
     )

@@ -170,14 +170,14 @@ class ValkeyServer:
 
 
 @contextmanager
-def valkey_server(options: Mapping[str, str] | None = None) -> Iterator[ValkeyServer]:
-    """Give a running server on a port of its own and take everything of it away afterwards.
+def valkey_server(options: Mapping[str, str] | None = None, *, binary: str = "") -> Iterator[ValkeyServer]:
+    """Give a running server on a port of its own and take everything of it away afterwards; `binary` is another one.
 
     Raises:
         EnvironmentFault: there is no server to start (the text says how to install one).
     """
     folder = Path(tempfile.mkdtemp(prefix="omega-valkey-"))
-    server = _started(folder, options or {})
+    server = _started(folder, options or {}, binary)
     try:
         yield server
     finally:
@@ -198,13 +198,13 @@ def free_port() -> int:
     raise EnvironmentFault(f"no free port between {_LOW_PORT} and {_HIGH_PORT}; end something that listens there")
 
 
-def _started(folder: Path, options: Mapping[str, str]) -> ValkeyServer:
+def _started(folder: Path, options: Mapping[str, str], binary: str) -> ValkeyServer:
     if server_binary() is None:
         shutil.rmtree(folder, ignore_errors=True)
         raise EnvironmentFault(INSTALL)
     failure: EnvironmentFault | None = None
     for _ in range(_TRIES):
-        server = ValkeyServer(folder, free_port(), options)
+        server = ValkeyServer(folder, free_port(), options, binary)
         try:
             server.start()
         except EnvironmentFault as error:  # somebody else took the port in between
