@@ -87,7 +87,7 @@ class GatewayService(BaseService):
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
         self.flattener = Flattener(self.account, self.recovery)
-        self.again = ExitsAgain(self.account)
+        self.again = ExitsAgain(self.account, self.recovery)
         self.commands = Commands(self.account, bus, self.exchange, Levers(self.account), self.flattener)
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
@@ -123,6 +123,7 @@ class GatewayService(BaseService):
 
     async def on_start(self) -> None:
         """Spawn every task."""
+        self.again.resume()
         self.spawn("outbox", self.outbox.run)
         self.spawn("stops", self.keeper.run)
         self.spawn("bars", self.market.run_bars)
@@ -211,7 +212,7 @@ class GatewayService(BaseService):
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.again.close_out = self._close_out
         self.look_ups.on_trades = self._found
-        self.path.on_refusal = self._refused
+        self.path.on_refusal, self.path.note_refusal = self._refused, self.again.note
         self.account.vetoes.append(self.clock.veto)
         self.path.on_tightened = self.keeper.request
 
@@ -219,6 +220,7 @@ class GatewayService(BaseService):
         self.private.take_trades(trades)
 
     def _filled(self, fill: Fill) -> None:
+        self.again.filled(fill)
         self.keeper.request(f"fill {fill.trade_id}")
         self.status.soon()
 
