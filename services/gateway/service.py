@@ -19,7 +19,7 @@ from omega.bus.messages import AccountStatus, OrderEvent, StopEvent
 from omega.bus.port import Bus, BusState, Lease
 from omega.config import Settings
 from omega.domain import Fill, Intent, Mode, Role
-from omega.errors import ConfigError, Fenced, OmegaError, Rejected
+from omega.errors import ConfigError, DamagedStore, Fenced, OmegaError, Rejected
 from omega.plugins import venues
 from omega.resilience import retry_read
 from omega.runtime import BaseService
@@ -209,6 +209,7 @@ class GatewayService(BaseService):
         self.account.on_fill = self._filled
         self.account.on_bar, self.account.on_bars = self.status.heard_bar, self.status.heard_bars
         self.account.on_admit = self._admitted
+        self.account.journal.on_damaged = self._damaged
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.again.close_out = self._close_out
         self.look_ups.on_trades = self._found
@@ -223,6 +224,11 @@ class GatewayService(BaseService):
         self.again.filled(fill)
         self.keeper.request(f"fill {fill.trade_id}")
         self.status.soon()
+
+    def _damaged(self, error: DamagedStore) -> None:
+        """End the process, and leave the halt file: a restart that finds the file readable must not trade by it."""
+        self.account.halt_in_memory(str(error))
+        self._fail(error)
 
     def _admitted(self) -> None:
         if self.account.risk.fleet.others:
