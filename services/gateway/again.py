@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from omega._structlog import structlog
 from omega.domain import Fill, Role
 from omega.errors import EnvironmentFault
 from omega.resilience import ended
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
 from services.gateway.recovery import Recovery
@@ -33,7 +33,7 @@ _Place = tuple[str, str]
 _Book = tuple[Decimal, Decimal, int]
 """The book that an exit was for: size, entry, round trips before it."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-import structlog
-
 from omega.bus.messages import RISK_REDUCING, Command, CommandResult, Verb
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
@@ -24,6 +22,7 @@ from omega.errors import Denied, EnvironmentFault, OmegaError
 from omega.resilience import ended
 from omega.runtime.http import HttpAnswer, HttpRequest
 from omega.runtime.kill import sign
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.adoption import adopt, part_to_close
 from services.gateway.exchange_service import ExchangeService
@@ -43,7 +42,7 @@ _SINCE: Final = "commands_since:"
 _DISK_S: Final = 0.25
 _HALTING: Final = frozenset({Verb.HALT, Verb.FLATTEN})
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Commands:

@@ -14,14 +14,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-import structlog
-
 from omega.bus.envelope import Envelope
 from omega.bus.messages import RiskVerdict
 from omega.bus.port import Bus, BusState, Delivery
 from omega.domain import Action, Intent, OrderState, Role, Side, client_id
 from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind, denied
 from services.gateway.lookup import LookUps
@@ -37,7 +36,7 @@ _PATIENCE_S: Final = 5.0
 _LOOK_S: Final = 0.02
 _FATAL: Final = frozenset({RefusalKind.AUTH, RefusalKind.BUG})
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class OrderPath:
