@@ -63,36 +63,25 @@ def labels(selector: Selector = "", as_json: Json = False) -> None:
         print(f"{name:<14} {','.join(f'{key}={value}' for key, value in sorted(own.items()))}")
 
 
-@app.command(epilog="**Example** `omega bot pause fib-btc --reason 'news'` · `omega bot pause -l family=trend`")
-def pause(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let a bot enter no more; exits and stops go on."""
-    _command(Verb.PAUSE, target, selector, reason, every=every, as_json=as_json)
+def _plain(verb: Verb, words: str, example: str) -> None:
+    """Register a verb that takes whom it is for, and why."""
+
+    def give(
+        target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+    ) -> None:
+        _command(verb, target, selector, reason, every=every, as_json=as_json)
+
+    app.command(verb.value, help=words, epilog=f"**Example** {example}")(give)
 
 
-@app.command(epilog="**Example** `omega bot resume fib-btc` · `omega bot resume --all`")
-def resume(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let a bot enter again."""
-    _command(Verb.RESUME, target, selector, reason, every=every, as_json=as_json)
-
-
-@app.command(epilog="**Example** `omega bot drain -l symbol=BTC-USDT.P`")
-def drain(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let the strategy leave its position, then end the bot."""
-    _command(Verb.DRAIN, target, selector, reason, every=every, as_json=as_json)
-
-
-@app.command(epilog="**Example** `omega bot stop fib-btc`")
-def stop(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """End the bot's process; its stops stay at the venue."""
-    _command(Verb.STOP, target, selector, reason, every=every, as_json=as_json)
+_plain(
+    Verb.PAUSE,
+    "Let a bot enter no more; exits and stops go on.",
+    "`omega bot pause fib-btc --reason 'news'` · `omega bot pause -l family=trend`",
+)
+_plain(Verb.RESUME, "Let a bot enter again.", "`omega bot resume fib-btc` · `omega bot resume --all`")
+_plain(Verb.DRAIN, "Let the strategy leave its position, then end the bot.", "`omega bot drain -l symbol=BTC-USDT.P`")
+_plain(Verb.STOP, "End the bot's process; its stops stay at the venue.", "`omega bot stop fib-btc`")
 
 
 @app.command(epilog="**Example** `omega bot flatten --all --reason 'leaving'`")
@@ -146,12 +135,11 @@ def mood(
         raise typer.Exit(1)
 
 
-@app.command(epilog="**Example** `omega bot calm fib-btc --reason 'new week'`")
-def calm(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let a trader's state of mind begin anew, as its profile says; book and trades stay."""
-    _command(Verb.CALM, target, selector, reason, every=every, as_json=as_json)
+_plain(
+    Verb.CALM,
+    "Let a trader's state of mind begin anew, as its profile says; book and trades stay.",
+    "`omega bot calm fib-btc --reason 'new week'`",
+)
 
 
 @app.command(epilog="**Example** `omega bot stir fib-btc --event crypto_hack --reason 'hack of an exchange'`")
@@ -241,13 +229,13 @@ async def _statuses(bus: Bus, _settings: Settings) -> list[dict[str, Any]]:
                     status = received.envelope.data
                     if isinstance(status, BotStatus):
                         names = BotStatus.__dataclass_fields__
-                        rows[status.bot] = {name: _plain(getattr(status, name)) for name in names}
+                        rows[status.bot] = {name: _shown(getattr(status, name)) for name in names}
         except TimeoutError:
             pass
     return [rows[name] for name in sorted(rows)]
 
 
-def _plain(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return value if value is None or isinstance(value, bool | int | float) else str(value)
