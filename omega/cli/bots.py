@@ -6,17 +6,21 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from omega.bus import FARM, BotStatus, Bus, CommandResult, Scalar, Verb
+from omega.cli.asking import confirm
 from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
 from omega.config import Settings
 from omega.config.labels import labels_of, select
 from omega.config.loader import load
 from omega.engine.moods import EVENTS
 from omega.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omega.bus.redis import RedisBus
 
 app = typer.Typer(no_args_is_help=True)
 LISTEN_S = 2.5
@@ -184,7 +188,7 @@ def _command(
     targets = _targets(settings, target, selector, every=every)
     named = [bot for bot in sorted(settings.bots) if settings.bots[bot].enabled] if targets == [FARM] else targets
     if asks and len(named) > 1 and not as_json:
-        typer.confirm(f"{verb} {', '.join(named)}?", abort=True, err=True)
+        confirm(f"{verb} {', '.join(named)}?")
     _send(verb, targets, reason, as_json=as_json, params=params)
 
 
@@ -206,7 +210,7 @@ def _send(
 ) -> None:
     """Send a verb to each, print what they answer, and exit 1 where nobody does or one refuses."""
 
-    async def send(bus: Bus, _settings: Settings) -> list[CommandResult]:
+    async def send(bus: RedisBus, _settings: Settings) -> list[CommandResult]:
         return await tell(bus, [command(verb, target, reason, params) for target in targets])
 
     answers = with_bus(send)
