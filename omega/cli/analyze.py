@@ -242,7 +242,7 @@ def _ask(
     """Ask the running service.
 
     Raises:
-        Stale: no service answers.
+        EnvironmentFault: no service answers.
     """
     from omega.cli.telling import with_bus
 

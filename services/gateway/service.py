@@ -296,7 +296,11 @@ class GatewayService(BaseService):
         """Tidy the journal's log up beside the loop: a commit that has to do it keeps an order waiting."""
         while True:
             await asyncio.sleep(_CHECKPOINT_S)
-            await asyncio.to_thread(self.account.journal.checkpoint)
+            try:
+                await asyncio.to_thread(self.account.journal.checkpoint)
+            except DamagedStore as error:
+                self._damaged(error)
+                raise
 
     def _lease_name(self) -> str:
         return f"gateway:{self.account.venue_name}:{self.account.name}"
