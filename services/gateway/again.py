@@ -135,6 +135,9 @@ class ExitsAgain:
     def _end(self, place: _Place, task: asyncio.Task[None]) -> None:
         if self._tasks.get(place) is task:
             del self._tasks[place]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("exit_again.broken", bot=place[0], symbol=place[1], error=f"{type(error).__name__}: {error}")
+            self._account.halt_entries(f"the exit of {place[0]} in {place[1]} is not sent again: {error}")
 
     def _give_up(self, place: _Place) -> None:
         self._exits.pop(place, None)

@@ -164,6 +164,21 @@ async def test_exit_waits_for_a_disk_that_is_full(desk: Desk, retried: Retried) 
     assert desk.account.halt.active
 
 
+async def test_exit_that_cannot_be_sent_for_a_mistake_of_ours_halts_entries(desk: Desk, retried: Retried) -> None:
+    """The bot holds what it wanted to leave: a person has to know. The next start tries again."""
+
+    async def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    retried.again.close_out = breaks
+    retried.refuse()
+    await retried.over()
+    await asyncio.sleep(0)
+
+    assert "exit of ann" in desk.account.halt.reason
+    assert len(desk.journal.values("again:")) == 1
+
+
 async def _turns() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
