@@ -2,6 +2,7 @@
 
 OmegaError
 ├── ConfigError       a human edits something, then starts again
+│   └── EnvironmentFault  ... on this machine: a port, a disk, a server; what must not stop waits and tries again
 ├── TransientError    retrying is safe; back off first
 ├── Unresolved        never retry: find proof of what happened
 ├── Rejected          final: the other side said no and gave its code
@@ -10,6 +11,7 @@ OmegaError
 ├── Fenced            the lease is lost: stop writing at once
 ├── CorruptData       quarantine the input and report it
 └── InvariantBroken   crash the process; going on would make it worse
+    └── DamagedStore  ... and a human brings the file back before the next start
 """
 
 
@@ -93,3 +95,9 @@ class CorruptData(OmegaError):  # noqa: N818 - see Stale
 
 class InvariantBroken(OmegaError):  # noqa: N818 - see Stale
     """The program contradicts itself. Crash, restart, recover."""
+
+
+class DamagedStore(InvariantBroken):
+    """A file or database that the process lives by is damaged. Stop, keep it, restore it, then start again."""
+
+    exit_code = 3

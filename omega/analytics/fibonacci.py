@@ -13,21 +13,16 @@ from typing import Final
 
 import numpy as np
 
+from omega.analytics.golden import GoldenTest, golden_test
 from omega.analytics.pivots import ATR_LENGTH, REVERSAL, Pivots, average_range, by_reversal
 from omega.engine.bars import F64, Bars
 from omega.engine.fibonacci import PHI, RATIOS, clusters, levels
 from omega.errors import ConfigError
-from omega.research.statistics import Direction, rank_p
 
 ZONES: Final = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
 CHANNEL: Final = (0.382, 0.618, 1.0, 1.618, 2.618)
 PIVOT: Final = (0.382, 0.618, 1.0)
 
-_BLOCK: Final = 8
-_LEAST_RATIOS: Final = 20
-_ALPHA: Final = 0.05
-_PLACEBOS: Final = np.concatenate((np.geomspace(0.78, 0.92, 30), np.geomspace(1.08, 1.28, 30)))
-"""Other ratios, as multiples of the one that is tested."""
 _CHAIN: Final = 0.1
 """Average true ranges within which levels of a chart cluster at most: 1 % of a calm hour chart is all of it."""
 
@@ -115,29 +110,6 @@ class Zone:
     name: str
     low: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class GoldenTest:
-    """Whether ratios of neighbouring legs lie near the golden ratio more often than chance has it.
-
-    Attributes:
-        n: ratios counted.
-        share: share of them within the tolerance of the ratio or its inverse.
-        expected: the mean share of the reordered legs.
-        p_value: exact permutation p-value against reordered legs, one-sided; 1.0 with too few ratios.
-        placebo_p_value: rank of the bump at the ratio among 60 other ratios beside it; 1.0 with too few ratios.
-        significant: both below 5 %.
-        why: what to say about it in words.
-    """
-
-    n: int
-    share: float
-    expected: float
-    p_value: float
-    placebo_p_value: float
-    significant: bool
-    why: str
 
 
 def legs_of(pivots: Pivots) -> tuple[Leg, ...]:
@@ -255,47 +227,6 @@ def pivot_points(high: float, low: float, close: float) -> dict[str, float]:
     return made
 
 
-def golden_test(
-    legs: Sequence[Leg],
-    rng: np.random.Generator,
-    *,
-    target: float = PHI,
-    tolerance: float = 0.05,
-    draws: int = 999,
-) -> GoldenTest:
-    """Test whether the ratios of neighbouring legs lie near the golden ratio, or its inverse, more often than chance.
-
-    Two questions, and both must be answered with yes. Against reordered legs: blocks of eight are shuffled inside, so
-    calm and wild stretches stay where they are. Against placebo ratios on both sides of the golden one: legs that are
-    alike in size fill the whole neighbourhood, and only a bump above the curve through it speaks for the ratio itself.
-
-    Args:
-        legs: oldest first.
-        rng: draws the reorderings.
-        target: the ratio above 1 that is tested together with its inverse.
-        tolerance: relative distance from it that still counts, a fraction.
-        draws: reorderings.
-    """
-    moves = np.log(np.array([leg.move for leg in legs]))
-    n = max(len(moves) - 1, 0)
-    if n < _LEAST_RATIOS:
-        return GoldenTest(n, 0.0, 0.0, 1.0, 1.0, significant=False, why=f"only {n} leg ratios: too few to say")
-    tried = np.log(np.concatenate(([target], target * _PLACEBOS)))
-    shares = _shares(moves, tried, tolerance)
-    drawn = np.array([_shares(moves[_shuffled(len(moves), rng)], tried, tolerance) for _ in range(draws)])
-    p = rank_p(float(shares[0]), drawn[:, 0], Direction.HIGHER)
-    excess = shares - drawn.mean(axis=0)
-    bump = excess - np.polyval(np.polyfit(tried, excess, 2), tried)
-    placebo = rank_p(float(bump[0]), bump[1:], Direction.HIGHER)
-    significant = max(p, placebo) < _ALPHA
-    word = "significant" if significant else "not significant"
-    why = (
-        f"{shares[0]:.1%} of {n} leg ratios lie near {target:.3f} or its inverse, {drawn[:, 0].mean():.1%} with the "
-        f"legs reordered (p = {p:.3f}), against other ratios p = {placebo:.3f}: {word}"
-    )
-    return GoldenTest(n, float(shares[0]), float(drawn[:, 0].mean()), p, placebo, significant=significant, why=why)
-
-
 @dataclass(frozen=True, slots=True)
 class Fibonacci:
     """All of it for one market, as of its last bar.
@@ -364,25 +295,10 @@ def fibonacci(
         golden=golden_zones(last),
         pivots=pivot_points(leg.high, leg.low, last) if leg is not None else {},
         clusters=level_clusters(legs[-swings:], within=_within(bars) if within is None else within),
-        test=golden_test(legs, rng if rng is not None else np.random.default_rng(0)),
+        test=golden_test(np.array([leg.move for leg in legs]), rng if rng is not None else np.random.default_rng(0)),
     )
 
 
 def _within(bars: Bars) -> float:
     width = float(average_range(bars)[-1]) if bars.n >= ATR_LENGTH else float((bars.high - bars.low).mean())
     return min(0.01, _CHAIN * width / float(bars.close[-1]))
-
-
-def _shares(log_moves: F64, log_targets: F64, tolerance: float) -> F64:
-    """Return the share of neighbouring ratios near each target or its inverse. Shapes: (m,), (k,) -> (k,)."""
-    apart = np.sort(np.abs(np.diff(log_moves)))
-    width = np.log1p(tolerance)
-    upper = np.searchsorted(apart, log_targets + width, side="right")
-    made: F64 = (upper - np.searchsorted(apart, log_targets - width, side="left")) / len(apart)
-    return made
-
-
-def _shuffled(n: int, rng: np.random.Generator) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Return 0 .. n - 1 in random order inside blocks, whose first edge is random too."""
-    block = (np.arange(n) + rng.integers(_BLOCK)) // _BLOCK
-    return np.lexsort((rng.random(n), block))

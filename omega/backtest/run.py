@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -138,8 +139,8 @@ def _check(markets: Sequence[Market], rules: Settings, capital: float) -> None:
         raise ConfigError(f"the markets differ in timeframe: {[m.timeframe_ns for m in markets]}; resample them first")
     if len({market.symbol for market in markets}) < len(markets):
         raise ConfigError(f"a market comes twice in {[market.symbol for market in markets]}; pass each once")
-    if not capital > 0.0:
-        raise ConfigError(f"a capital of {capital} buys nothing; begin with more than 0")
+    if not 0.0 < capital < inf:
+        raise ConfigError(f"a capital of {capital} buys nothing; begin with more than 0, and less than infinity")
     if rules.psychology is not identity or rules.cosmic is not identity:
         raise ConfigError("history runs no interceptor objects; pass psychology and cosmic factors as influences=")
     for market in markets:

@@ -94,8 +94,10 @@ class Costs:
     slippage: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0.0 <= rate <= 0.1 for rate in (self.taker, self.maker, self.slippage)):  # noqa: PLR2004 - 10 %
-            raise ConfigError(f"{self} are no costs: every fraction must lie in 0 to 0.1")
+        for name in ("taker", "maker", "slippage"):
+            if not 0.0 <= (rate := getattr(self, name)) <= 0.1:  # noqa: PLR2004 - 10 %
+                what = "slippage" if name == "slippage" else f"{name} fee"
+                raise ConfigError(f"a {what} of {rate:g} is no cost: write a fraction from 0 to 0.1, as in 0.0006")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,10 @@ class ServerSettings(Protocol):
         """Time to connect."""
 
     @property
+    def start_s(self) -> float:
+        """Time to reach the server at start."""
+
+    @property
     def socket_timeout_s(self) -> float:
         """Time for one answer."""
 
@@ -71,6 +75,10 @@ class ServerSettings(Protocol):
         """Time between two looks for deliveries that were left behind."""
 
     @property
+    def claim_idle_s(self) -> float:
+        """Idle time before another consumer's delivery is taken over."""
+
+    @property
     def max_deliveries(self) -> int:
         """Failed deliveries before the dead letters."""
 
@@ -85,7 +93,8 @@ class Patience:
         socket_s: for any answer; every BLOCK stays below it.
         degraded_s: of silence until the bus calls itself degraded.
         isolated_s: of silence until it calls itself isolated.
-        ping_s: between two heartbeats to the server.
+        ping_s: between two heartbeats to the server; it must be below `degraded_s`, and that below `isolated_s`, or a
+            bus that is well would call itself degraded between two answers.
         retries: of a command inside the client; the patient loop is outside.
         pool_size: connections for everything that is not the shared sender or a subscription.
         outbox: records that wait while the server is away.
@@ -94,6 +103,9 @@ class Patience:
         failures: deliveries after which a record goes to the dead letters.
         retry_s: before a failed delivery is tried again, doubled each time.
         close_s: to flush the outbox when closing.
+
+    Raises:
+        ConfigError: the three times of a silence are not in their order.
     """
 
     connect_s: float = 1.0
@@ -111,12 +123,21 @@ class Patience:
     retry_s: float = 0.2
     close_s: float = 2.0
 
+    def __post_init__(self) -> None:
+        for shorter, longer in (("ping_s", "degraded_s"), ("degraded_s", "isolated_s")):
+            first, second = getattr(self, shorter), getattr(self, longer)
+            if not 0 < first < second:
+                raise ConfigError(
+                    f"the bus's {shorter} ({first:g} s) must be above 0 and below its {longer} ({second:g} s): it "
+                    f"would change its state while all is well; lower {shorter} or raise {longer}"
+                )
+
     @classmethod
     def of(cls, server: ServerSettings) -> Patience:
-        """Read the settings' section; a start gives up after the time to connect."""
+        """Read the settings' section; three heartbeats fit into the silence that makes the bus degraded."""
         return cls(
-            connect_s=min(1.0, server.connect_timeout_s),
-            start_s=server.connect_timeout_s,
+            connect_s=server.connect_timeout_s,
+            start_s=server.start_s,
             socket_s=server.socket_timeout_s,
             degraded_s=server.degraded_s,
             isolated_s=server.isolated_s,
@@ -124,7 +145,7 @@ class Patience:
             pool_size=server.pool_size,
             outbox=server.outbox,
             claim_s=server.claim_s,
-            claim_idle_s=server.claim_s * 2,
+            claim_idle_s=server.claim_idle_s,
             failures=server.max_deliveries,
         )
 

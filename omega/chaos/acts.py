@@ -194,20 +194,19 @@ async def _redis_empty(lab: Bench, _fault: Fault) -> None:
 
 
 async def _redis_slow(lab: Bench, fault: Fault) -> None:
-    proxies = [proxy for name, proxy in lab.farm.proxies.items() if fault.target in {"", name}]
-    for proxy in proxies:
-        proxy.late_s = _LATE_S
-    try:
-        await asyncio.sleep(fault.seconds)
-    finally:
-        for proxy in proxies:
-            proxy.heal()
+    await _troubled(lab, fault, late_s=_LATE_S)
 
 
 async def _redis_partition(lab: Bench, fault: Fault) -> None:
+    await _troubled(lab, fault, cut=True)
+
+
+async def _troubled(lab: Bench, fault: Fault, **trouble: float) -> None:
+    """Let the ways to Redis of one process, or of all, be in trouble for the fault's time."""
     proxies = [proxy for name, proxy in lab.farm.proxies.items() if fault.target in {"", name}]
     for proxy in proxies:
-        proxy.cut = True
+        for name, value in trouble.items():
+            setattr(proxy, name, value)
     try:
         await asyncio.sleep(fault.seconds)
     finally:

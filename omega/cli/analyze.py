@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from omega.cli.asking import writable
 from omega.cli.patience import patience
 from omega.errors import ConfigError, Denied, EnvironmentFault
 
@@ -148,28 +148,7 @@ def _check(what: str, given: Mapping[str, object], *, png: str, theme: str) -> N
         raise ConfigError(f"--theme {theme!r} is none of {', '.join(_THEMES)}")
     if png and Path(png).suffix.lower() != ".png":
         raise ConfigError(f"--png {png}: the name must end in .png")
-    if png:
-        _check_place(Path(png))
-
-
-def _check_place(path: Path) -> None:
-    """Refuse a file that could not be written when the work is done; nothing is left behind, nothing is changed.
-
-    Raises:
-        EnvironmentFault: it, or the nearest folder that exists above it, cannot be written.
-    """
-    try:
-        if path.exists():
-            path.open("ab").close()
-        else:
-            above = next(place for place in path.absolute().parents if place.exists())
-            tempfile.TemporaryFile(dir=above).close()
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> EnvironmentFault:
-    return EnvironmentFault(f"cannot write the picture to {path}: {error.strerror}; name another file")
+    writable(png, "--png")
 
 
 def _make(asked: _Asked, what: str, given: Mapping[str, object], theme: str) -> tuple[dict[str, Any], bytes]:
@@ -263,7 +242,7 @@ def _ask(
     """Ask the running service.
 
     Raises:
-        Stale: no service answers.
+        EnvironmentFault: no service answers.
     """
     from omega.cli.telling import with_bus
 
@@ -285,7 +264,7 @@ def _write(path: Path, picture: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise EnvironmentFault(f"cannot write the picture to {path}: {error.strerror}; name another file") from None
 
 
 def _print(answer: Mapping[str, Any]) -> None:

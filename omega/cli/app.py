@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import typer
 
@@ -109,6 +109,12 @@ def _quiet() -> None:
     )
 
 
+def _nobody_reads() -> NoReturn:
+    """End well: whoever read our output, such as `head`, has had enough of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
+
+
 def main() -> None:
     """Run the command line; every error of the farm ends as one paragraph on stderr and its exit code."""
     _quiet()
@@ -128,5 +134,15 @@ def main() -> None:
         )
         raise SystemExit(EnvironmentFault.exit_code) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        _nobody_reads()
+    except OSError as error:
+        print(
+            f"omega: EnvironmentFault: {error.strerror or error}: {error.filename or 'no file was named'}; check that "
+            "it is there and may be written, and that the disk has room",
+            file=sys.stderr,
+        )
+        raise SystemExit(EnvironmentFault.exit_code) from None
+    except SystemExit as end:  # the command library has caught it first, and calls it a failure
+        if isinstance(end.__context__, BrokenPipeError):
+            _nobody_reads()
+        raise

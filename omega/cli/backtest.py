@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omega.cli.asking import writable
 from omega.cli.patience import patience
 from omega.errors import ConfigError, EnvironmentFault
 
@@ -111,6 +112,7 @@ def backtest(
         feeds, psychology, sizing, leverage, risk,
     )  # fmt: skip
     _check_names(report, png, trades)
+    _feeds(feeds)
     from omega.backtest.metrics import holding, metrics
     from omega.backtest.report.cautions import cautions
     from omega.config.loader import load
@@ -147,8 +149,7 @@ def _check_names(report: str, png: str, trades: str) -> None:
     for option, (name, endings) in wanted.items():
         if name and Path(name).suffix.lower() not in endings:
             raise ConfigError(f"{option} {name}: the name must end in {' or '.join(endings)}")
-        if name and Path(name).is_dir():
-            raise ConfigError(f"{option} {name} is a directory; name a file in it")
+        writable(name, option)
 
 
 def _subject(settings: Settings, bot: str) -> Subject:

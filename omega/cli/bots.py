@@ -6,17 +6,21 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from omega.bus import FARM, BotStatus, Bus, CommandResult, Scalar, Verb
+from omega.cli.asking import confirm
 from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
 from omega.config import Settings
 from omega.config.labels import labels_of, select
 from omega.config.loader import load
 from omega.engine.moods import EVENTS
 from omega.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omega.bus.redis import RedisBus
 
 app = typer.Typer(no_args_is_help=True)
 LISTEN_S = 2.5
@@ -63,36 +67,25 @@ def labels(selector: Selector = "", as_json: Json = False) -> None:
         print(f"{name:<14} {','.join(f'{key}={value}' for key, value in sorted(own.items()))}")
 
 
-@app.command(epilog="**Example** `omega bot pause fib-btc --reason 'news'` · `omega bot pause -l family=trend`")
-def pause(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let a bot enter no more; exits and stops go on."""
-    _command(Verb.PAUSE, target, selector, reason, every=every, as_json=as_json)
+def _plain(verb: Verb, words: str, example: str) -> None:
+    """Register a verb that takes whom it is for, and why."""
+
+    def give(
+        target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
+    ) -> None:
+        _command(verb, target, selector, reason, every=every, as_json=as_json)
+
+    app.command(verb.value, help=words, epilog=f"**Example** {example}")(give)
 
 
-@app.command(epilog="**Example** `omega bot resume fib-btc` · `omega bot resume --all`")
-def resume(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let a bot enter again."""
-    _command(Verb.RESUME, target, selector, reason, every=every, as_json=as_json)
-
-
-@app.command(epilog="**Example** `omega bot drain -l symbol=BTC-USDT.P`")
-def drain(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let the strategy leave its position, then end the bot."""
-    _command(Verb.DRAIN, target, selector, reason, every=every, as_json=as_json)
-
-
-@app.command(epilog="**Example** `omega bot stop fib-btc`")
-def stop(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """End the bot's process; its stops stay at the venue."""
-    _command(Verb.STOP, target, selector, reason, every=every, as_json=as_json)
+_plain(
+    Verb.PAUSE,
+    "Let a bot enter no more; exits and stops go on.",
+    "`omega bot pause fib-btc --reason 'news'` · `omega bot pause -l family=trend`",
+)
+_plain(Verb.RESUME, "Let a bot enter again.", "`omega bot resume fib-btc` · `omega bot resume --all`")
+_plain(Verb.DRAIN, "Let the strategy leave its position, then end the bot.", "`omega bot drain -l symbol=BTC-USDT.P`")
+_plain(Verb.STOP, "End the bot's process; its stops stay at the venue.", "`omega bot stop fib-btc`")
 
 
 @app.command(epilog="**Example** `omega bot flatten --all --reason 'leaving'`")
@@ -146,12 +139,11 @@ def mood(
         raise typer.Exit(1)
 
 
-@app.command(epilog="**Example** `omega bot calm fib-btc --reason 'new week'`")
-def calm(
-    target: Target = "", selector: Selector = "", every: All = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Let a trader's state of mind begin anew, as its profile says; book and trades stay."""
-    _command(Verb.CALM, target, selector, reason, every=every, as_json=as_json)
+_plain(
+    Verb.CALM,
+    "Let a trader's state of mind begin anew, as its profile says; book and trades stay.",
+    "`omega bot calm fib-btc --reason 'new week'`",
+)
 
 
 @app.command(epilog="**Example** `omega bot stir fib-btc --event crypto_hack --reason 'hack of an exchange'`")
@@ -196,7 +188,7 @@ def _command(
     targets = _targets(settings, target, selector, every=every)
     named = [bot for bot in sorted(settings.bots) if settings.bots[bot].enabled] if targets == [FARM] else targets
     if asks and len(named) > 1 and not as_json:
-        typer.confirm(f"{verb} {', '.join(named)}?", abort=True, err=True)
+        confirm(f"{verb} {', '.join(named)}?")
     _send(verb, targets, reason, as_json=as_json, params=params)
 
 
@@ -218,7 +210,7 @@ def _send(
 ) -> None:
     """Send a verb to each, print what they answer, and exit 1 where nobody does or one refuses."""
 
-    async def send(bus: Bus, _settings: Settings) -> list[CommandResult]:
+    async def send(bus: RedisBus, _settings: Settings) -> list[CommandResult]:
         return await tell(bus, [command(verb, target, reason, params) for target in targets])
 
     answers = with_bus(send)
@@ -241,13 +233,13 @@ async def _statuses(bus: Bus, _settings: Settings) -> list[dict[str, Any]]:
                     status = received.envelope.data
                     if isinstance(status, BotStatus):
                         names = BotStatus.__dataclass_fields__
-                        rows[status.bot] = {name: _plain(getattr(status, name)) for name in names}
+                        rows[status.bot] = {name: _shown(getattr(status, name)) for name in names}
         except TimeoutError:
             pass
     return [rows[name] for name in sorted(rows)]
 
 
-def _plain(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return value if value is None or isinstance(value, bool | int | float) else str(value)

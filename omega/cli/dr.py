@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from omega.cli.store import ArchiveDir, DatabaseUrl, Json, archive_folder, progress_bar, with_database
+from omega.cli.telling import over_bus
 from omega.config import Settings
 from omega.config.loader import load
 from omega.domain.time import iso
@@ -53,7 +52,7 @@ def backup(
         journals = [] if no_journal else journal or [Path(settings.gateway.journal)]
         snapshot = (lambda path: _snapshot(settings, path)) if redis else None
         if redis:
-            await _with_bus(settings, _may_dump)
+            await over_bus(settings, _may_dump)
         return await back_up(opened, target, BackupPlan(archive_folder(archive, settings), journals, snapshot))
 
     folder, manifest = with_database(database, work)
@@ -91,9 +90,9 @@ def restore(
     folder = newest_backup(place)
     where = Path(journals) if journals else None
     if redis or catch_up:
-        asyncio.run(_with_bus(settings, partial(_may_restore, folder / REDIS, keys=redis, rewind=catch_up)))
+        asyncio.run(over_bus(settings, partial(_may_restore, folder / REDIS, keys=redis, rewind=catch_up)))
     manifest = asyncio.run(put_back(folder, url, archive=archive_folder(archive, settings), journals=where))
-    keys = asyncio.run(_with_bus(settings, lambda bus: _restore_keys(bus, folder / REDIS))) if redis else -1
+    keys = asyncio.run(over_bus(settings, lambda bus: _restore_keys(bus, folder / REDIS))) if redis else -1
     moved = with_database(url, _catch_up) if catch_up else {}
     if as_json:
         found = {"backup": str(folder), "made": iso(manifest.made_ns), "rows": manifest.rows, "head": manifest.head}
@@ -140,17 +139,6 @@ def _print_drill(done: Drill) -> None:
     print(f"recovery {done.recovery_s:.1f} s, whole drill {done.total_s:.1f} s")
 
 
-async def _with_bus(settings: Settings, work: Callable[[Any], Awaitable[Any]]) -> Any:
-    from omega.bus import connect
-
-    bus = connect(settings.redis, env=settings.environment.name.value, source=f"cli:{getpass.getuser()}")
-    await bus.start()
-    try:
-        return await work(bus)
-    finally:
-        await bus.close()
-
-
 async def _may_dump(bus: Any) -> None:
     from omega.bus.snapshot import DUMPING, check_rights
 
@@ -169,7 +157,7 @@ async def _may_restore(path: Path, bus: Any, *, keys: bool, rewind: bool) -> Non
 async def _snapshot(settings: Settings, path: Path) -> int:
     from omega.bus.snapshot import dump_keys
 
-    return int(await _with_bus(settings, lambda bus: dump_keys(bus, path)))
+    return int(await over_bus(settings, lambda bus: dump_keys(bus, path)))
 
 
 async def _restore_keys(bus: Any, path: Path) -> int:
@@ -186,5 +174,5 @@ async def _catch_up(opened: Database, settings: Settings) -> dict[str, str]:
 
     async with opened.reading() as connection:
         ends = await offset_rows(connection)
-    found: dict[str, str] = await _with_bus(settings, lambda bus: rewind_group(bus, _GROUP, ends))
+    found: dict[str, str] = await over_bus(settings, lambda bus: rewind_group(bus, _GROUP, ends))
     return found

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from omega.errors import ConfigError
+
 EXAMPLES = """
 **Examples**
 
@@ -31,12 +33,13 @@ def replay(
 
     The exit code is 1 when an intent or a decision differs in a single byte, or when the log was changed.
     """
+    if not log.exists():
+        raise ConfigError(f"there is no {log}: name a recorded session; `omega up --record FOLDER` makes one a bot")
     command = [sys.executable, "-m", "services.runner.replay", str(log)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     if not done.stdout:
-        print(
-            done.stderr.strip().removeprefix("replay: ") or "omega: the replay ended without an answer", file=sys.stderr
-        )
+        words = done.stderr.strip().removeprefix("replay: ") or "the replay ended without an answer"
+        print(f"omega: {words}", file=sys.stderr)
         raise typer.Exit(done.returncode or _FINDING)
     if as_json:
         print(json.dumps(json.loads(done.stdout), indent=2))

@@ -7,12 +7,14 @@ import getpass
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
 
-from omega.bus import RISK, RISK_REDUCING, Bus, Command, CommandResult, Scalar, Verb, connect, new_id
+from omega.bus import RISK, RISK_REDUCING, Bus, Command, CommandResult, Scalar, Verb, new_id
+from omega.cli.asking import amount
+from omega.cli.telling import ANSWER_S, EXPIRES_NS, with_bus
 from omega.config import ScopeLimits
 from omega.config.loader import load
 from omega.domain import from_iso
@@ -21,8 +23,6 @@ from omega.errors import ConfigError, EnvironmentFault
 app = typer.Typer(no_args_is_help=True)
 SCOPES: Final = ("fleet", "venue", "account", "family", "bot", "symbol")
 LEVELS: Final = ("block", "reduce_only", "flatten")
-ANSWER_S: Final = 5.0
-EXPIRES_NS: Final = 10_000_000_000
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -82,8 +82,9 @@ def what_if(
     as_json: Json = False,
 ) -> None:
     """Ask the gate about an entry without sending it; exit 1 when it would be denied."""
-    params: dict[str, Scalar] = {"bot": bot, "size": size, "symbol": symbol, "side": _side(side), "leverage": leverage}
-    found = _ask("risk.what_if", {**params, "price": price, "stop": stop})
+    params: dict[str, Scalar] = {"bot": bot, "symbol": symbol, "side": _side(side), "leverage": leverage}
+    params |= {name: amount(text, f"--{name}") for name, text in (("size", size), ("price", price), ("stop", stop))}
+    found = _ask("risk.what_if", params)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -111,7 +112,9 @@ def headroom(
         rows = _ask("risk.show", {})["limits"]
         print(json.dumps(rows, indent=2)) if as_json else _table(rows)
         return
-    found = _ask("risk.headroom", {"bot": bot, "symbol": symbol, "side": _side(side), "price": price})
+    found = _ask(
+        "risk.headroom", {"bot": bot, "symbol": symbol, "side": _side(side), "price": amount(price, "--price")}
+    )
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -169,6 +172,10 @@ def limit(
     """Change one limit of the running farm; kept over restarts and in the audit log. The caps of `trading` stay."""
     if not reason:
         raise ConfigError("a limit is changed with a reason: omega risk limit ... --reason '...'")
+    if measure not in ScopeLimits.model_fields:
+        raise ConfigError(f"there is no limit {measure!r}; there are {', '.join(ScopeLimits.model_fields)}")
+    if value not in {"none", "default"}:
+        amount(value, measure)
     params: dict[str, Scalar] = {"scope": scope, "name": name, "measure": measure, "value": value, "level": level}
     if until:
         params["until_ns"] = _instant(until)
@@ -205,7 +212,7 @@ def _command(verb: Verb, params: dict[str, Scalar], reason: str, *, as_json: boo
     if params["scope"] in {"family", "bot", "symbol"} and not params["name"]:
         raise ConfigError(f"--scope {params['scope']} wants the --name of one")
     command = Command(new_id(), verb, RISK, getpass.getuser(), reason, params)
-    results = asyncio.run(_with_bus(lambda bus: _send(bus, command)))
+    results = with_bus(lambda bus, _settings: _send(bus, command))
     if as_json:
         rows = [{"stage": result.stage, "detail": result.detail} for result in results]
         print(json.dumps({"command_id": command.command_id, "results": rows}, indent=2))
@@ -238,14 +245,4 @@ async def _send(bus: Bus, command: Command) -> list[CommandResult]:
 
 def _ask(method: str, params: dict[str, Scalar]) -> Any:
     within_ns = int(ANSWER_S * 1e9)
-    return asyncio.run(_with_bus(lambda bus: bus.ask("gateway", method, params, within_ns=within_ns)))
-
-
-async def _with_bus(work: Callable[[Bus], Awaitable[Any]]) -> Any:
-    settings = load().settings
-    bus = connect(settings.redis, env=settings.environment.name.value, source=f"cli:{getpass.getuser()}")
-    await bus.start()
-    try:
-        return await work(bus)
-    finally:
-        await bus.close()
+    return with_bus(lambda bus, _settings: bus.ask("gateway", method, params, within_ns=within_ns))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omega.cli.asking import writable
 from omega.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def sweep(
         from omega.backtest.sweep.results import check_name
 
         check_name(Path(out))
+        writable(out, "--out")
     from omega.backtest.sweep.run import sweep as run_sweep
     from omega.config.loader import load
 

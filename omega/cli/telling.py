@@ -9,13 +9,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from omega.bus import FARM, RISK_REDUCING, Bus, Command, CommandResult, Scalar, Verb, connect, new_id
+from omega.bus import FARM, RISK_REDUCING, Command, CommandResult, Scalar, Verb, connect, new_id
 from omega.config import Settings
 from omega.config.loader import load
-from omega.errors import OmegaError
+from omega.errors import EnvironmentFault, OmegaError, Stale
 from omega.runtime.kill import kill
+
+if TYPE_CHECKING:
+    from omega.bus.redis import RedisBus
 
 ANSWER_S: Final = 5.0
 EXPIRES_NS: Final = 10_000_000_000
@@ -23,19 +26,26 @@ _ANSWERED: Final = frozenset({"applied", "confirmed", "refused"})
 T = TypeVar("T")
 
 
-def with_bus(work: Callable[[Bus, Settings], Awaitable[T]]) -> T:
-    """Run something over the bus that the settings name."""
+def with_bus(work: Callable[[RedisBus, Settings], Awaitable[T]]) -> T:
+    """Run something over the bus that the settings name.
 
-    async def main() -> T:
-        settings = load().settings
-        bus = connect(settings.redis.url, env=settings.environment.name, source=f"cli:{getpass.getuser()}")
-        await bus.start()
-        try:
-            return await work(bus, settings)
-        finally:
-            await bus.close()
+    Raises:
+        EnvironmentFault: the server is not reached, or a service that was asked does not answer.
+    """
+    settings = load().settings
+    return asyncio.run(over_bus(settings, lambda bus: work(bus, settings)))
 
-    return asyncio.run(main())
+
+async def over_bus(settings: Settings, work: Callable[[RedisBus], Awaitable[T]]) -> T:
+    """Run something over the bus inside a loop that runs already; as `with_bus`."""
+    bus = connect(settings.redis, env=settings.environment.name.value, source=f"cli:{getpass.getuser()}")
+    await bus.start()
+    try:
+        return await work(bus)
+    except Stale as error:  # of a question: to a person at a terminal that is a farm that does not run
+        raise EnvironmentFault(str(error)) from None
+    finally:
+        await bus.close()
 
 
 def command(verb: Verb, target: str, reason: str, params: Mapping[str, Scalar] | None = None) -> Command:
@@ -43,7 +53,7 @@ def command(verb: Verb, target: str, reason: str, params: Mapping[str, Scalar] |
     return Command(new_id(), verb, target, getpass.getuser(), reason, dict(params or {}))
 
 
-async def tell(bus: Bus, commands: Sequence[Command]) -> list[CommandResult]:
+async def tell(bus: RedisBus, commands: Sequence[Command]) -> list[CommandResult]:
     """Send commands and return what is answered within a few seconds, or until every bot has done it."""
     answers: list[CommandResult] = []
     waiting = {one.command_id for one in commands if one.target != FARM}

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import json
 import os
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
 from omega.bus import codec, inspect
 from omega.bus.redis import RedisBus
+from omega.cli.asking import confirm
+from omega.cli.telling import with_bus
 from omega.config.loader import load
+from omega.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
+T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -46,8 +48,11 @@ def tail(
 
     async def work(bus: RedisBus) -> None:
         if not follow:
-            for received in await bus.history(topic, count=count):
+            found = await bus.history(topic, count=count)
+            for received in found:
                 print(codec.encode(received.envelope).decode(), flush=True)
+            if count and not found:
+                raise ConfigError(f"the stream {topic!r} is empty or not there: see `omega topics list`")
             return
         async for received in inspect.tail(bus, topic, count=count):
             print(codec.encode(received.envelope).decode(), flush=True)
@@ -97,7 +102,7 @@ def drop_group(
     A service that comes back under that name reads the stream from its beginning.
     """
     if not yes:
-        typer.confirm(f"forget group {group} of {stream} and what it has not read?", abort=True)
+        confirm(f"forget group {group} of {stream} and what it has not read?")
     count = _with_bus(lambda bus: inspect.drop_group(bus, stream, group))
     print(json.dumps({"unread": count}) if as_json else f"{group} is forgotten; it had not read {count} records")
 
@@ -140,16 +145,5 @@ def _password(folder: Path, name: str) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _with_bus(work: Callable[[RedisBus], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        from omega.bus import connect
-
-        settings = load().settings
-        bus = connect(settings.redis, env=settings.environment.name.value, source=f"cli:{getpass.getuser()}")
-        await bus.start()
-        try:
-            return await work(bus)
-        finally:
-            await bus.close()
-
-    return asyncio.run(main())
+def _with_bus(work: Callable[[RedisBus], Awaitable[T]]) -> T:
+    return with_bus(lambda bus, _settings: work(bus))

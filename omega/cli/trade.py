@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from omega.bus import FARM, Bus, CommandResult, Scalar, Verb
+from omega.cli.asking import amount, confirm
 from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
 from omega.config import Settings
+from omega.config.loader import load
 from omega.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omega.bus.redis import RedisBus
 
 app = typer.Typer(no_args_is_help=True)
 _WITHIN_NS: Final = 20_000_000_000
@@ -50,15 +55,17 @@ def adopt(
         raise typer.BadParameter("say whose it shall be (--bot NAME --stop PRICE) or --close: one of the two")
     if not reason:
         raise ConfigError("an adoption names its reason: --reason '...'")
+    if bot and bot not in (known := load().settings.bots):
+        raise ConfigError(f"no bot is called {bot!r}; configured are {', '.join(sorted(known))}")
+    for name, text in (("--stop", stop), ("--target", target), ("--size", size)):
+        amount(text, name)
     if not yes:
         what = "closed at the market" if close else f"given to {bot}"
         part = size or "all"
-        typer.confirm(f"{part} of the external position in {symbol} is {what}. Go on?", abort=True, err=True)
+        confirm(f"{part} of the external position in {symbol} is {what}. Go on?")
     params: dict[str, Scalar] = {"symbol": symbol, "stop": stop, "target": target, "size": size, "close": close}
 
-    async def send(bus: Bus, settings: Settings) -> list[CommandResult]:
-        if bot and bot not in settings.bots:
-            raise ConfigError(f"no bot is called {bot!r}; configured are {', '.join(sorted(settings.bots))}")
+    async def send(bus: RedisBus, _settings: Settings) -> list[CommandResult]:
         return await tell(bus, [command(Verb.ADOPT, bot or FARM, reason, params)])
 
     answers = with_bus(send)
@@ -97,7 +104,7 @@ def kill(
 ) -> None:
     """Halt everything past Redis: a signed request straight to the gateway, else the halt file on this machine."""
     if flatten and not yes:
-        typer.confirm("Every position of the account is closed at the market. Go on?", abort=True, err=True)
+        confirm("Every position of the account is closed at the market. Go on?")
     print("\n".join(pull(Verb.FLATTEN if flatten else Verb.HALT, reason, url=url)))
 
 

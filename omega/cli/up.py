@@ -14,11 +14,13 @@ from typing import Annotated, Any
 
 import typer
 
+from omega.cli.asking import folder
 from omega.cli.farm import Farm, FarmOptions
 from omega.cli.farm.composition import KILL_KEY_FILE, KILL_URL_FILE, LOCKSTEP, URL_FILE, interrupted
 from omega.cli.farm.result import result
 from omega.config import Settings
 from omega.config.loader import load
+from omega.domain import from_iso
 from omega.errors import ConfigError, EnvironmentFault
 
 EXAMPLES = """
@@ -113,6 +115,11 @@ def _options(
     if unknown := [name for name in names if name not in settings.bots]:
         known = ", ".join(sorted(settings.bots))
         raise ConfigError(f"no bot is called {', '.join(unknown)}; configured are {known} (config/bots/*.yaml)")
+    if start:
+        from_iso(start)
+    if data and not (Path(data) / "candles").is_dir():
+        raise ConfigError(f"--data {data} has no folder candles/; name one that has, as `data` of the project")
+    folder(record, "--record")
     run_home = Path(home) if home else _fresh_home()
     _room(run_home)
     discord = settings.discord_bot

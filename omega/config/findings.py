@@ -59,7 +59,8 @@ _OPENING = 3
 
 
 def _words(found: Mapping[str, Any]) -> str:
-    return str(found["msg"]).replace("Input should be", "must be").replace("String should match", "must match")
+    words = str(found["msg"]).removeprefix("Value error, ")
+    return words.replace("Input should be", "must be").replace("String should match", "must match")
 
 
 def _is_tag(part: object) -> bool:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import SecretStr
+from pydantic import SecretStr, model_validator
 
 from omega.config.cosmic import Cosmic
 from omega.config.fields import BAR, LIVE, setting
@@ -141,6 +141,15 @@ class Redis(Section):
     claim_idle_s: float = setting(30.0, "idle time before another consumer's message is taken over", unit="s", gt=0)
     max_deliveries: int = setting(5, "failed deliveries before the dead letters", unit="deliveries", ge=1)
     lease_ttl_s: float = setting(15.0, "life of a lease without renewal", unit="s", gt=0)
+
+    @model_validator(mode="after")
+    def _silences_in_order(self) -> Redis:
+        if self.degraded_s >= self.isolated_s:
+            raise ValueError(
+                f"degraded_s ({self.degraded_s:g} s) must be below isolated_s ({self.isolated_s:g} s): the bus would "
+                "call itself isolated while all is well; lower degraded_s or raise isolated_s"
+            )
+        return self
 
     def complete(self, own_user: str = "") -> Redis:
         """Return the section with everything inside its URL; `own_user` stands for the username `auto`."""

@@ -20,7 +20,6 @@ from omega.errors import CorruptData
 SIGNIFICANT: Final = 0.05
 """The p-value up to which a finding is called significant."""
 DRAWS: Final = 999
-_LEAST_LEGS: Final = 4
 _FEW: Final = 0.5
 
 
@@ -78,9 +77,9 @@ class GoldenRatio(Tested):
 
     Attributes:
         share: of the ratios of adjacent legs, near phi or 1/phi; in [0, 1].
-        expected: mean share over the permutations.
+        expected: mean share with the legs in another order.
         ratios: how many there are.
-        p_value: share of the permutations with at least as many, in (0, 1]; 1 with too few legs.
+        p_value: the larger one of the test's two questions, in (0, 1]; 1 with fewer than 20 ratios.
     """
 
     share: float
@@ -92,28 +91,25 @@ class GoldenRatio(Tested):
 def golden_legs(series: Sequence[float], *, tolerance: float = 0.05, draws: int = DRAWS, seed: int = 7) -> GoldenRatio:
     """Count how often a leg between two turns over the leg before it is near phi or 1/phi.
 
-    The null hypothesis is that the order of the legs means nothing: the same legs are put into random orders.
+    The test is the one of the Fibonacci report: legs in another order, and other ratios beside the golden one.
 
     Args:
         series: prices or other values, oldest first; a turn is where the direction changes.
         tolerance: how far a ratio may be from phi or 1/phi, as a fraction of it.
-        draws: permutations.
-        seed: of the permutations.
+        draws: orders that are drawn.
+        seed: of the draws.
 
     Raises:
         CorruptData: a value is not finite.
     """
+    from omega.analytics.golden import golden_test  # its statistics are megabytes that a reader of the sky never needs
+
     values = finite(series)
     steps = np.diff(values[np.flatnonzero(np.diff(values, prepend=np.nan) != 0.0)]) if values.size else values
     turns = np.flatnonzero(np.diff(np.sign(steps))) + 1
     legs = np.abs([part.sum() for part in np.split(steps, turns)]) if steps.size else steps
-    if legs.size < _LEAST_LEGS:
-        return GoldenRatio(0.0, 0.0, max(int(legs.size) - 1, 0), 1.0)
-    share = _share(legs, tolerance)
-    rng = np.random.default_rng(seed)
-    chance = np.array([_share(rng.permutation(legs), tolerance) for _ in range(draws)])
-    p_value = (1.0 + float(np.count_nonzero(chance >= share))) / (draws + 1.0)
-    return GoldenRatio(share, float(chance.mean()), int(legs.size) - 1, p_value)
+    found = golden_test(legs, np.random.default_rng(seed), tolerance=tolerance, draws=draws)
+    return GoldenRatio(found.share, found.expected, found.n, max(found.p_value, found.placebo_p_value))
 
 
 def finite(series: Sequence[float]) -> F64:
@@ -126,9 +122,3 @@ def finite(series: Sequence[float]) -> F64:
     if not np.isfinite(values).all():
         raise CorruptData("the series holds a value that is no finite number; repair or leave out that row")
     return values
-
-
-def _share(legs: F64, tolerance: float) -> float:
-    ratios = legs[1:] / legs[:-1]
-    near = (np.abs(ratios - PHI) <= tolerance * PHI) | (np.abs(ratios - 1.0 / PHI) <= tolerance / PHI)
-    return float(np.count_nonzero(near)) / ratios.size

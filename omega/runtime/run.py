@@ -74,22 +74,9 @@ def instance_of(settings: Settings, name: str) -> str:
 
 def connect_bus(settings: Settings, *, source: str) -> Bus:
     """Build the bus that the settings describe; `await bus.start()` connects it."""
-    from omega.bus import Patience, connect
+    from omega.bus import connect
 
-    redis = settings.redis
-    patience = Patience(
-        connect_s=redis.connect_timeout_s,
-        start_s=redis.start_s,
-        socket_s=redis.socket_timeout_s,
-        degraded_s=redis.degraded_s,
-        isolated_s=redis.isolated_s,
-        pool_size=redis.pool_size,
-        outbox=redis.outbox,
-        claim_s=redis.claim_s,
-        claim_idle_s=redis.claim_idle_s,
-        failures=redis.max_deliveries,
-    )
-    return connect(redis.url, env=settings.environment.name.value, source=source, patience=patience)
+    return connect(settings.redis, env=settings.environment.name.value, source=source)
 
 
 def memory_bus(settings: Settings, *, source: str) -> Bus:

@@ -28,7 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from omega.errors import ConfigError, CorruptData, EnvironmentFault, TransientError
+from omega.errors import ConfigError, CorruptData, DamagedStore, EnvironmentFault, OmegaError, TransientError
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _WRITER_LOCK: Final = 0x0E6A
@@ -37,6 +37,9 @@ _READS: Final = "omega_reads"
 _BESIDE: Final = "omega_beside"
 _RETRIED: Final = ("40", "55P03", "57")
 """SQLSTATE, or its class, of a server that was busy or stopped the statement: deadlock, lock time-out, shutdown."""
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED_STATES: Final = ("XX001", "XX002")
+"""SQLSTATE of a server that has found damaged data or a damaged index."""
 _BUSY_MS: Final = 10_000
 _WAL_TRIES: Final = 100
 _WAL_PAUSE_S: Final = 0.02
@@ -89,6 +92,7 @@ class Database:
         Raises:
             TransientError: the database is away, busy or full; nothing was written.
             CorruptData: a row breaks the rules of its table.
+            DamagedStore: the database itself is damaged.
             ConfigError: the tables are missing or of another version.
         """
         with self._translated():
@@ -150,22 +154,26 @@ class Database:
             yield
         except PoolTimeout as error:
             raise TransientError(f"every connection to {self.url} is in use; raise database.pool_size") from error
-        except ProgrammingError as error:
-            raise ConfigError(
-                f"{self.url} does not fit this version ({_brief(error)}); let the ledger migrate it"
-            ) from error
-        except (OperationalError, InterfaceError, InternalError, DisconnectionError) as error:
-            if "no such table" in str(error):
-                raise ConfigError(f"{self.url} has no tables yet; let the ledger migrate it") from error
-            raise TransientError(
-                f"{self.url} does not answer: {_brief(error)}; check server, disk and rights"
-            ) from error
+        except SQLAlchemyError as error:
+            raise self._fault(error) from error
         except self._lost as error:
             raise TransientError(f"{self.url} is not reachable: {error}; check that the server runs") from error
-        except SQLAlchemyError as error:
-            if _sqlstate(error).startswith(_RETRIED):
-                raise TransientError(f"{self.url} is busy: {_brief(error)}; try again") from error
-            raise CorruptData(f"{self.url} refused a row: {_brief(error)}") from error
+
+    def _fault(self, error: SQLAlchemyError) -> OmegaError:
+        if _is_damaged(error):
+            return DamagedStore(
+                f"{self.url} is damaged: {_brief(error)}. Stop what writes to it, keep it as it is and restore the "
+                "newest backup (omega dr restore); what came since waits on the bus"
+            )
+        if isinstance(error, ProgrammingError):
+            return ConfigError(f"{self.url} does not fit this version ({_brief(error)}); let the ledger migrate it")
+        if isinstance(error, (OperationalError, InterfaceError, InternalError, DisconnectionError)):
+            if "no such table" in str(error):
+                return ConfigError(f"{self.url} has no tables yet; let the ledger migrate it")
+            return TransientError(f"{self.url} does not answer: {_brief(error)}; check server, disk and rights")
+        if _sqlstate(error).startswith(_RETRIED):
+            return TransientError(f"{self.url} is busy: {_brief(error)}; try again")
+        return CorruptData(f"{self.url} refused a row: {_brief(error)}")
 
 
 def _brief(error: SQLAlchemyError) -> str:
@@ -176,6 +184,11 @@ def _brief(error: SQLAlchemyError) -> str:
 
 def _sqlstate(error: SQLAlchemyError) -> str:
     return str(getattr(error.orig, "sqlstate", None) or "") if isinstance(error, DBAPIError) else ""
+
+
+def _is_damaged(error: SQLAlchemyError) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF  # above it, what kind of damage
+    return code in _DAMAGED or _sqlstate(error) in _DAMAGED_STATES
 
 
 def _read_options(*, embedded: bool) -> dict[str, Any]:

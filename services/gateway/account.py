@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-import structlog
-
 from omega.bus.messages import FundingPaid, OrderEvent, RiskVerdict
 from omega.config import Settings
 from omega.domain import (
@@ -31,7 +29,7 @@ from omega.domain import (
 )
 from omega.domain import ids as _ids
 from omega.errors import EnvironmentFault, InvariantBroken
-from omega.telemetry import Metrics
+from omega.telemetry import Metrics, get_logger
 from services.gateway.activity import Activity
 from services.gateway.books import Books
 from services.gateway.halt import Halt
@@ -43,7 +41,7 @@ from services.gateway.standing import Standing
 from services.gateway.turns import Turns
 from services.gateway.venue import Balance, FundingBill, Status, Trade, Venue, VenueOrder
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _STATES = {
     Status.LIVE: OrderState.WORKING,
     Status.FILLED: OrderState.FILLED,

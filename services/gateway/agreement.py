@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import structlog
-
 from omega.bus.messages import AuditNote, ConsensusPrice
 from omega.bus.port import Bus
 from omega.config import Consensus
 from omega.domain import Intent
 from omega.errors import EnvironmentFault, OmegaError
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.consensus import Agreement, Drift, Limits, Source, agree, drifted
 from services.gateway.venue import PriceSource, Tick
@@ -25,7 +24,7 @@ from services.gateway.venue import PriceSource, Tick
 _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 _REOPEN_S = 30.0
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True)

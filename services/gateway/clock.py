@@ -9,17 +9,16 @@ import asyncio
 import time
 from typing import Final
 
-import structlog
-
 from omega.domain import SECOND_NS, Intent
 from omega.errors import OmegaError
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 
 _EVERY_S: Final = 10.0
 """Below the fifteen seconds after which an HTTP client drops a connection that nobody uses: orders find it open."""
 _SOON_S: Final = 2.0
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ClockWatch:

@@ -14,8 +14,6 @@ from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-import structlog
-
 from omega.bus.messages import RISK_REDUCING, Command, CommandResult, Verb
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
@@ -24,6 +22,7 @@ from omega.errors import Denied, EnvironmentFault, OmegaError
 from omega.resilience import ended
 from omega.runtime.http import HttpAnswer, HttpRequest
 from omega.runtime.kill import sign
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.adoption import adopt, part_to_close
 from services.gateway.exchange_service import ExchangeService
@@ -43,7 +42,7 @@ _SINCE: Final = "commands_since:"
 _DISK_S: Final = 0.25
 _HALTING: Final = frozenset({Verb.HALT, Verb.FLATTEN})
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Commands:
@@ -100,14 +99,14 @@ class Commands:
         before = account.journal.command_stage(command.command_id)
         if before:
             return before
-        if command.target != FARM and 0 < sent_ns < self._since(command.target):
-            return "ignored"
         if not (command.actor.strip() and command.command_id):
             return self._tell(command, "refused", "a command names who gives it")
         late_s = (account.clock() - sent_ns) / 1e9 if sent_ns else 0.0
         if command.verb not in RISK_REDUCING and late_s > _RISKY_S:
             return self._tell(command, "refused", f"it is {late_s:.0f} s old; give it again")
         try:
+            if command.verb is Verb.FLATTEN and 0 < sent_ns < self._since(command.target):
+                return self._too_old_to_close(command, late_s)
             return await self._carry_out(command)
         except Denied as error:
             return self._tell(command, "refused", str(error))
@@ -116,9 +115,23 @@ class Commands:
                 account.halt_in_memory(_why(command))
             raise
 
-    def _since(self, bot: str) -> int:
-        """Return since when this journal hears a bot's commands: what the bus has kept from before is not for it."""
-        return int(self._account.journal.get(_SINCE + bot, "0"))
+    def _since(self, target: str) -> int:
+        """Return since when this journal hears the commands to a bot, or to the farm; 0 when it always has.
+
+        What the bus has kept from before may hold entries back and moves no position: the journal knew none then.
+        """
+        known = self._account.journal.values(_SINCE)
+        return min(map(int, known.values()), default=0) if target == FARM else int(known.get(target, "0"))
+
+    def _too_old_to_close(self, command: Command, late_s: float) -> str:
+        """Carry out what an old flatten says of entries, and tell that it closes nothing."""
+        words = f"it is {late_s:.0f} s old, from before this gateway first started: nothing is closed, flatten again"
+        account = self._account
+        self._stand(command)
+        if command.target == FARM:
+            account.halt.set(_why(command), by=command.actor, ts_ns=account.clock())
+            return self._tell(command, "confirmed", f"entries are halted; {words}")
+        return self._tell(command, "accepted", f"the gate refuses its entries; {words}")
 
     async def _carry_out(self, command: Command) -> str:
         if command.target == RISK:

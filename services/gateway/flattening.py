@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
-import structlog
-
 from omega.domain import Role
 from omega.errors import OmegaError
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.recovery import Recovery
 
@@ -31,7 +30,7 @@ _AGAIN_MOST_S: Final = 30.0
 _TRIES: Final = 8
 """Tries that still make the next one wait longer."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,16 @@ import asyncio
 from contextlib import ExitStack
 from typing import Final
 
-import structlog
-
 from omega.domain import SECOND_NS
 from omega.errors import OmegaError
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.private import PrivateSide
 
 INTERVAL_NS: Final = 8 * 3_600 * SECOND_NS
 """Perpetuals settle at 00, 08 and 16 UTC; a contract that settles more often is read by the reconciliation."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class FundingWatch:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import structlog
-
 from omega.bus.messages import HaltChanged
+from omega.telemetry import get_logger
 from services.gateway.journal import Journal
 from services.gateway.risk.scopes import Entity, Scope
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _KEY = "halt"
 _SCOPED = "halts"
 

@@ -80,14 +80,14 @@ class Journal(JournalFile):
 
         Raises:
             EnvironmentFault: the path cannot be written, or another process holds the journal.
-            CorruptData: the file is no journal of this version.
+            CorruptData: the file is a journal of another version.
+            DamagedStore: it is no sound journal.
         """
         super().open()
-        db = self._connection()
-        rows = db.execute(f"SELECT * FROM orders WHERE state IN ({_marks(_LIVE_STATES)})", _LIVE_STATES)  # noqa: S608 - marks only
+        rows = self._each(f"SELECT * FROM orders WHERE state IN ({_marks(_LIVE_STATES)})", *_LIVE_STATES)  # noqa: S608 - marks only
         self._live = {row["client_id"]: order_of(row) for row in rows}
-        self._epochs = {row["bot"]: row["epoch"] for row in db.execute("SELECT * FROM epochs")}
-        self._emitted = self._lasting = db.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()[0]
+        self._epochs = {row["bot"]: row["epoch"] for row in self._each("SELECT * FROM epochs")}
+        self._emitted = self._lasting = next(self._each("SELECT coalesce(max(seq), 0) FROM outbox"))[0]
 
     def _begun(self) -> None:
         self._emitted_before = self._emitted
@@ -213,7 +213,7 @@ class Journal(JournalFile):
 
     def counts(self) -> dict[str, int]:
         """Return how many orders are in each state."""
-        rows = self._connection().execute("SELECT state, count(*) AS n FROM orders GROUP BY state")
+        rows = self._each("SELECT state, count(*) AS n FROM orders GROUP BY state")
         return {row["state"]: row["n"] for row in rows}
 
     # protection -----------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class Journal(JournalFile):
         """Return the legs of one symbol, of one bot or of all, oldest first."""
         known = self._guards.get(symbol)
         if known is None:
-            rows = self._connection().execute("SELECT * FROM guards WHERE symbol = ? ORDER BY seq", (symbol,))
+            rows = self._each("SELECT * FROM guards WHERE symbol = ? ORDER BY seq", symbol)
             known = [guard_of(row) for row in rows]
             if not self._depth:  # what a transaction has written may still be rolled back
                 self._guards[symbol] = known
@@ -322,7 +322,7 @@ class Journal(JournalFile):
 
     def live_plans(self) -> list[JournalPlan]:
         """Return the trigger orders that are believed to rest at the venue."""
-        return [plan_of(row) for row in self._connection().execute("SELECT * FROM plans WHERE live = 1")]
+        return [plan_of(row) for row in self._each("SELECT * FROM plans WHERE live = 1")]
 
     # fills and funding ----------------------------------------------------------------------------------------------
 
@@ -346,12 +346,12 @@ class Journal(JournalFile):
 
     def booked(self, client_id: str) -> Decimal:
         """Return how much of an order is in the books."""
-        rows = self._connection().execute("SELECT body FROM fills WHERE client_id = ?", (client_id,))
+        rows = self._each("SELECT body FROM fills WHERE client_id = ?", client_id)
         return sum((_FILL.validate_json(row["body"]).size for row in rows), Decimal(0))
 
     def fills(self) -> Iterator[tuple[int, Fill]]:
         """Iterate over all fills with their sequence, in the order they were kept."""
-        for row in self._connection().execute("SELECT seq, body FROM fills ORDER BY seq"):
+        for row in self._each("SELECT seq, body FROM fills ORDER BY seq"):
             yield row["seq"], _FILL.validate_json(row["body"])
 
     def last_fill_ns(self, symbol: str) -> int:
@@ -374,7 +374,7 @@ class Journal(JournalFile):
 
     def funding(self) -> Iterator[tuple[int, str, str, Decimal]]:
         """Iterate over (sequence of the fill before it, bot, symbol, amount)."""
-        for row in self._connection().execute("SELECT * FROM funding ORDER BY fill_seq, ts_ns"):
+        for row in self._each("SELECT * FROM funding ORDER BY fill_seq, ts_ns"):
             yield row["fill_seq"], row["bot"], row["symbol"], Decimal(row["amount"])
 
     # events ---------------------------------------------------------------------------------------------------------
@@ -406,10 +406,10 @@ class Journal(JournalFile):
 
     def pending(self, *, after: int = 0, limit: int = 200) -> list[Pending]:
         """Return the oldest events behind a sequence number that are on the disk and not on the bus, in order."""
-        rows = self._connection().execute(
+        rows = self._each(
             "SELECT * FROM outbox WHERE sent = 0 AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-            (after, self._lasting, limit),
-        )
+            after, self._lasting, limit,
+        )  # fmt: skip
         return [Pending(row["seq"], row["message_id"], load(row["type"], row["body"]), row["corr"]) for row in rows]
 
     def mark_sent(self, upto: int) -> None:

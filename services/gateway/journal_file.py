@@ -12,11 +12,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from omega.errors import CorruptData, EnvironmentFault, InvariantBroken
+from omega.errors import CorruptData, DamagedStore, EnvironmentFault, InvariantBroken
 from services.gateway.schema import TABLES, VERSION
 
 _FULL: Final = "FULL"
@@ -28,6 +28,9 @@ _CHECKPOINT_COMMITS: Final = 100
 _CHECKPOINT_PAGES: Final = 4_000
 """Pages of the write-ahead log before a commit tidies it up itself: 16 MB. Longer it would cost each commit more: a log
 that grows is slower to sync than one that is written over."""
+
+_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+"""What SQLite says of a wrong call: no state of the file."""
 
 
 class JournalFile:
@@ -43,6 +46,8 @@ class JournalFile:
         self._on_lasting: Callable[[], None] | None = None
         self._sync_soon: Callable[[], None] | None = None
         self._mode = ""
+        self.on_damaged: Callable[[DamagedStore], None] = lambda _error: None
+        """Hears that the file is damaged, wherever that was met: the process must end."""
 
     # life -----------------------------------------------------------------------------------------------------------
 
@@ -51,7 +56,8 @@ class JournalFile:
 
         Raises:
             EnvironmentFault: the path cannot be written, or another process holds the journal.
-            CorruptData: the file is no journal of this version.
+            CorruptData: the file is a journal of another version.
+            DamagedStore: it is no sound journal.
         """
         self._take_lock()
         try:
@@ -82,14 +88,21 @@ class JournalFile:
 
         Called now and then from a thread of its own, with a connection beside the event loop's: in the pause between
         two bars nobody waits for it. While orders come it stays away, as two syncs at once slow each other down.
+
+        Raises:
+            EnvironmentFault: the disk refuses.
+            DamagedStore: the file is damaged.
         """
         quiet, self._looked = self._commits == self._looked, self._commits
         if not quiet or self._commits < _CHECKPOINT_COMMITS:
             return False
         self._commits = self._looked = 0
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
+                db.execute("PRAGMA synchronous=FULL")
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.DatabaseError as error:
+            raise self._fault(error) from error
         return True
 
     def on_lasting(self, call: Callable[[], None]) -> None:
@@ -102,6 +115,7 @@ class JournalFile:
 
         Raises:
             EnvironmentFault: the disk refuses; nothing of the transaction remains.
+            DamagedStore: the file is damaged, as anything that reads or writes it may find.
         """
         if self._depth:
             yield
@@ -184,7 +198,8 @@ class JournalFile:
         except BaseException:
             self._depth = 0
             if db.in_transaction:
-                db.execute("ROLLBACK")
+                with suppress(sqlite3.DatabaseError):  # what brought us here is what must be told
+                    db.execute("ROLLBACK")
             self._undone()
             raise
         self._depth = 0
@@ -210,9 +225,7 @@ class JournalFile:
 
     def values(self, prefix: str) -> dict[str, str]:
         """Return the small values whose keys begin so, by what follows in the key."""
-        rows = self._connection().execute(
-            "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", (len(prefix), prefix)
-        )
+        rows = self._each("SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?", len(prefix), prefix)
         return {row["key"][len(prefix) :]: row["value"] for row in rows}
 
     # what a subclass holds in memory beside the rows ------------------------------------------------------------------
@@ -229,14 +242,19 @@ class JournalFile:
     # SQLite ---------------------------------------------------------------------------------------------------------
 
     def _fetch(self, sql: str, *values: object) -> sqlite3.Row | None:
-        found: sqlite3.Row | None = self._connection().execute(sql, values).fetchone()
-        return found
+        return next(self._each(sql, *values), None)
+
+    def _each(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
+        try:
+            yield from self._connection().execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
 
     def _run(self, sql: str, values: Iterable[object] = ()) -> sqlite3.Cursor:
         try:
             return self._connection().execute(sql, tuple(values))
-        except sqlite3.OperationalError as error:
-            raise self._fault(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
@@ -269,13 +287,26 @@ class JournalFile:
                 f"the journal {self.path} has version {found}, this gateway writes {VERSION}; do not mix them"
             )
 
-    def _fault(self, error: sqlite3.Error) -> EnvironmentFault | CorruptData:
-        if "locked" in str(error):
+    def _told(self, error: sqlite3.DatabaseError) -> Exception:
+        """Return what is raised for an error of SQLite; damage is told to the service too, whoever met it."""
+        fault = self._fault(error)
+        if isinstance(fault, DamagedStore):
+            self.on_damaged(fault)
+        return fault
+
+    def _fault(self, error: sqlite3.DatabaseError) -> Exception:
+        words = str(error)
+        if isinstance(error, _BUGS):
+            return error
+        if "locked" in words:
             return EnvironmentFault(
                 f"the journal {self.path} is locked by another program ({error}); nothing was sent. End it"
             )
-        if "full" in str(error) or "I/O" in str(error) or "readonly" in str(error) or "unable to open" in str(error):
+        if any(sign in words for sign in ("full", "I/O", "readonly", "unable to open")):
             return EnvironmentFault(
                 f"the journal {self.path} cannot be written ({error}); nothing was sent. Free space or make it writable"
             )
-        return CorruptData(f"the journal {self.path} is damaged ({error}); keep the file and recover from the venue")
+        return DamagedStore(
+            f"the journal {self.path} is damaged ({error}); the gateway stops, stops rest at the venue. Keep the file, "
+            "put the newest backup in its place (omega dr restore), then start again: docs/runbooks/service-down.md"
+        )

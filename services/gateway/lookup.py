@@ -14,16 +14,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from omega.domain import SECOND_NS, TERMINAL, OrderState
 from omega.errors import OmegaError, Unresolved
 from omega.resilience import ended
+from omega.telemetry import get_logger
 from services.gateway.account import ABSENT, Account
 from services.gateway.rows import JournalOrder
 from services.gateway.venue import EVERY_PLAN, Trade, VenueOrder
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _PROOFS: Final = 2
 """Looks in a row that must find nothing."""
 

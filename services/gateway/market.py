@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-import structlog
-
 from omega.bus.messages import BarClosed, Quote
 from omega.bus.port import Bus
 from omega.domain import Bar, timeframe_ns
 from omega.errors import CorruptData, Denied, OmegaError
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import Candles, Tick
@@ -32,7 +31,7 @@ _CHUNK: Final = 200
 _RETRY_S: Final = 1.0
 _FIRST_PUSH_S: Final = 5.0
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -14,14 +14,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-import structlog
-
 from omega.bus.envelope import Envelope
 from omega.bus.messages import RiskVerdict
 from omega.bus.port import Bus, BusState, Delivery
 from omega.domain import Action, Intent, OrderState, Role, Side, client_id
 from omega.errors import Denied, EnvironmentFault, Fenced, Rejected, TransientError, Unresolved
 from omega.resilience import Lane
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind, denied
 from services.gateway.lookup import LookUps
@@ -37,7 +36,7 @@ _PATIENCE_S: Final = 5.0
 _LOOK_S: Final = 0.02
 _FATAL: Final = frozenset({RefusalKind.AUTH, RefusalKind.BUG})
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class OrderPath:
@@ -53,6 +52,8 @@ class OrderPath:
         """Hears that a stop shall stand elsewhere."""
         self.on_refusal: Callable[[RefusalKind, JournalOrder], None] = lambda _kind, _order: None
         """Hears why the venue refused, to reload markets, measure the clock, slow a lane."""
+        self.note_refusal: Callable[[RefusalKind, JournalOrder], None] = lambda _kind, _order: None
+        """Writes down, inside the transaction of a refusal, what is still to be done about it."""
 
     async def run(self) -> None:
         """Consume the intents of the account, exits before entries, until cancelled."""
@@ -253,8 +254,10 @@ class OrderPath:
             try:
                 ack = await self._place(order, still)
             except Rejected as error:
-                await self._outcome(order, OrderState.REJECTED, code=error.code, reason=str(error))
-                self._refused(error, order)
+                kind = RefusalKind(error.kind or RefusalKind.UNKNOWN)
+                note = partial(self.note_refusal, kind, order)
+                await self._outcome(order, OrderState.REJECTED, code=error.code, reason=str(error), note=note)
+                self._refused(error, kind, order)
             except (TransientError, Denied) as error:
                 await self._outcome(order, OrderState.REJECTED, code="not_sent", reason=str(error))
                 _log.info("order.not_sent", client_id=order.client_id, bot=order.bot, why=str(error))
@@ -266,13 +269,21 @@ class OrderPath:
                 await self._outcome(order, OrderState.WORKING, order_id=ack)
 
     async def _outcome(
-        self, order: JournalOrder, state: OrderState, *, code: str = "", reason: str = "", order_id: str = ""
+        self,
+        order: JournalOrder,
+        state: OrderState,
+        *,
+        code: str = "",
+        reason: str = "",
+        order_id: str = "",
+        note: Callable[[], None] = lambda: None,
     ) -> None:
         """Write down what came of a send; the venue can tell it again, so that no other order waits for the disk."""
 
         def step() -> None:
             with self._account.journal.news():
                 self._account.step(order.client_id, state, code=code, reason=reason, order_id=order_id)
+                note()
 
         await self._insist(step)
 
@@ -292,8 +303,7 @@ class OrderPath:
         async with account.turns.order(lane, bot=order.bot, still=still):
             return (await account.venue.place(request)).order_id
 
-    def _refused(self, error: Rejected, order: JournalOrder) -> None:
-        kind = RefusalKind(error.kind or RefusalKind.UNKNOWN)
+    def _refused(self, error: Rejected, kind: RefusalKind, order: JournalOrder) -> None:
         _log.warning("order.rejected", client_id=order.client_id, bot=order.bot, kind=kind.value, why=str(error))
         if kind in _FATAL:
             self._account.halt_entries(f"the venue refuses our requests: {error}")

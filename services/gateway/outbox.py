@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 
-import structlog
-
 from omega.bus.port import Bus, BusState, SendResult
 from omega.errors import Denied, OmegaError
+from omega.telemetry import get_logger
 from services.gateway.activity import Activity
 from services.gateway.journal import Journal
 from services.gateway.rows import Pending
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _IDLE_S = 1.0
 _MARK_EVERY = 500
 _LOOK_S = 1.0

@@ -13,10 +13,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-import structlog
-
 from omega.domain import EXTERNAL, Role
 from omega.errors import EnvironmentFault
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.books import Books, closings, share
 from services.gateway.risk.equity import DAY_NS
@@ -28,7 +27,7 @@ _CENT: Final = Decimal("0.00000001")
 _FUTURE_NS: Final = 366 * DAY_NS
 """How far ahead a stamp may lie: a replay may run ahead of what it has pushed, a wrong unit is centuries away."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class PrivateSide:

@@ -11,18 +11,17 @@ import time
 from contextlib import suppress
 from decimal import Decimal
 
-import structlog
-
 from omega.domain import OrderState
 from omega.errors import OmegaError
 from omega.resilience import Lane, retry_read
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.lookup import LookUps
 from services.gateway.private import PrivateSide
 from services.gateway.stops import StopKeeper
 from services.gateway.venue import Trade
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Recovery:

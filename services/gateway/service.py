@@ -19,7 +19,7 @@ from omega.bus.messages import AccountStatus, OrderEvent, StopEvent
 from omega.bus.port import Bus, BusState, Lease
 from omega.config import Settings
 from omega.domain import Fill, Intent, Mode, Role
-from omega.errors import ConfigError, Fenced, OmegaError, Rejected
+from omega.errors import ConfigError, DamagedStore, Fenced, OmegaError, Rejected
 from omega.plugins import venues
 from omega.resilience import retry_read
 from omega.runtime import BaseService
@@ -87,7 +87,7 @@ class GatewayService(BaseService):
         self.status = StatusTeller(self.account, bus, self.keeper, self.recovery, self.look_ups, self.market)
         self.desk = RiskDesk(self.account, self.status.monitor, self.path.asked)
         self.flattener = Flattener(self.account, self.recovery)
-        self.again = ExitsAgain(self.account)
+        self.again = ExitsAgain(self.account, self.recovery)
         self.commands = Commands(self.account, bus, self.exchange, Levers(self.account), self.flattener)
         self.requests = Requests(
             self.account, self.keeper, self.recovery, self.look_ups, self.outbox, self.market, self.desk
@@ -123,6 +123,7 @@ class GatewayService(BaseService):
 
     async def on_start(self) -> None:
         """Spawn every task."""
+        self.again.resume()
         self.spawn("outbox", self.outbox.run)
         self.spawn("stops", self.keeper.run)
         self.spawn("bars", self.market.run_bars)
@@ -208,10 +209,11 @@ class GatewayService(BaseService):
         self.account.on_fill = self._filled
         self.account.on_bar, self.account.on_bars = self.status.heard_bar, self.status.heard_bars
         self.account.on_admit = self._admitted
+        self.account.journal.on_damaged = self._damaged
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.again.close_out = self._close_out
         self.look_ups.on_trades = self._found
-        self.path.on_refusal = self._refused
+        self.path.on_refusal, self.path.note_refusal = self._refused, self.again.note
         self.account.vetoes.append(self.clock.veto)
         self.path.on_tightened = self.keeper.request
 
@@ -219,8 +221,14 @@ class GatewayService(BaseService):
         self.private.take_trades(trades)
 
     def _filled(self, fill: Fill) -> None:
+        self.again.filled(fill)
         self.keeper.request(f"fill {fill.trade_id}")
         self.status.soon()
+
+    def _damaged(self, error: DamagedStore) -> None:
+        """End the process, and leave the halt file: a restart that finds the file readable must not trade by it."""
+        self.account.halt_in_memory(str(error))
+        self._fail(error)
 
     def _admitted(self) -> None:
         if self.account.risk.fleet.others:
@@ -288,7 +296,11 @@ class GatewayService(BaseService):
         """Tidy the journal's log up beside the loop: a commit that has to do it keeps an order waiting."""
         while True:
             await asyncio.sleep(_CHECKPOINT_S)
-            await asyncio.to_thread(self.account.journal.checkpoint)
+            try:
+                await asyncio.to_thread(self.account.journal.checkpoint)
+            except DamagedStore as error:
+                self._damaged(error)
+                raise
 
     def _lease_name(self) -> str:
         return f"gateway:{self.account.venue_name}:{self.account.name}"

@@ -16,12 +16,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-import structlog
-
 from omega.bus.messages import StopEvent, StopState
 from omega.domain import EXTERNAL, Role, client_id
 from omega.errors import OmegaError, Rejected, Unresolved
 from omega.resilience import Lane
+from omega.telemetry import get_logger
 from services.gateway.account import Account
 from services.gateway.classify import RefusalKind
 from services.gateway.protection import (
@@ -46,7 +45,7 @@ _PASSES: Final = 4
 _RETRY_S: Final = 0.25
 _AGAIN_S: Final = 1.0
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class _Outcome(StrEnum):

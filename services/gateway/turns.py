@@ -12,12 +12,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-import structlog
-
 from omega.config import Gateway
 from omega.errors import Rejected, TransientError, Unresolved
 from omega.resilience import Breakers, BreakerState, Lane, RateLanes
-from omega.telemetry import Metrics
+from omega.telemetry import Metrics, get_logger
 from services.gateway.classify import RefusalKind, Throttled
 
 PRIVATE: Final = "private"
@@ -29,7 +27,7 @@ GATEWAY: Final = "gateway"
 """Whose requests those are that no bot asked for."""
 
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Turns:

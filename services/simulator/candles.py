@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import structlog
 
 from omega.errors import ConfigError, CorruptData
+from omega.telemetry import get_logger
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ I64 = npt.NDArray[np.int64]
 MINUTE_MS: Final = 60_000
 COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

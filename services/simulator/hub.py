@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-import structlog
 from aiohttp import WSMsgType, web
 
+from omega.telemetry import get_logger
 from services.simulator import exposure, pushes, signature
 from services.simulator.account import Account
 from services.simulator.channels import PRIVATE, Arg, Stream, rank, read_arg
@@ -38,7 +38,7 @@ _LOGIN_TEXT: Final = {
     signature.LoginCode.SIGN: "Invalid sign",
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Session:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import time
 
-import structlog
 from aiohttp import web
 
 from omega.errors import EnvironmentFault
+from omega.telemetry import get_logger
 from services.simulator.admin import Admin
 from services.simulator.candles import MINUTE_MS
 from services.simulator.exchange import Exchange
@@ -19,7 +19,7 @@ from services.simulator.limits import Limiter
 from services.simulator.recovery import recover
 from services.simulator.rest.edge import Edge
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Server:

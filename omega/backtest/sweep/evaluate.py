@@ -164,7 +164,7 @@ class _Tracer:
                 _same(finished(self._short(params)), self._entry.signals(self._sample, params))
             return self._twin(params)
         except _UNTRACED as error:
-            import structlog  # ten megabytes that most workers never need
+            from omega._structlog import structlog  # megabytes that most workers never need
 
             structlog.get_logger(__name__).warning("strategy.run_plainly", strategy=self._entry.name, why=str(error))
             self._twin = None

@@ -50,14 +50,12 @@ async def bots_list(ask: Ask) -> Card:
 )
 async def bots_pause(ask: Ask) -> Card:
     """Pause at once: what lowers risk is one step."""
-    bot = _known(ask)
-    return await carry_out(ask, f"Pause {safe(bot)}", [(Verb.PAUSE, bot)], f"/bots pause by {ask.who.name}")
+    return await _give(Verb.PAUSE, ask)
 
 
 async def resume(ask: Ask) -> Card:
     """Resume after the confirmation."""
-    bot = _known(ask)
-    return await carry_out(ask, f"Resume {safe(bot)}", [(Verb.RESUME, bot)], f"/bots resume by {ask.who.name}")
+    return await _give(Verb.RESUME, ask)
 
 
 @command(
@@ -118,8 +116,7 @@ async def bots_mood(ask: Ask) -> Card:
 
 async def calm(ask: Ask) -> Card:
     """Calm after the confirmation."""
-    bot = _known(ask)
-    return await carry_out(ask, f"Calm {safe(bot)}", [(Verb.CALM, bot)], f"/bots calm by {ask.who.name}")
+    return await _give(Verb.CALM, ask)
 
 
 @command(
@@ -144,6 +141,12 @@ async def bots_calm(ask: Ask) -> Card:
     )
     text = f"The state of mind of **{safe(bot)}** ({now}) begins anew; entries may become larger. Book and trades stay."
     return Card("Calm?", Tone.WARN, text=text, confirm=Confirm("bots calm", {"bot": bot}, "Calm"))
+
+
+async def _give(verb: Verb, ask: Ask) -> Card:
+    """Give a verb to the bot that is named."""
+    bot = _known(ask)
+    return await carry_out(ask, f"{verb.capitalize()} {safe(bot)}", [(verb, bot)], f"/bots {verb} by {ask.who.name}")
 
 
 def _known(ask: Ask) -> str:

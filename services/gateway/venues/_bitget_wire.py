@@ -5,11 +5,9 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
-from omega.domain import Bar, Instrument, Kind, Side, Symbol, VenueName
+from omega.domain import Bar, Instrument, Kind, Symbol, VenueName
 from services.gateway.venue import (
     Balance,
     FundingBill,
@@ -22,11 +20,7 @@ from services.gateway.venue import (
     VenuePosition,
     optional,
 )
-
-Row = Mapping[str, Any]
-
-MS: Final = 1_000_000
-ZERO: Final = Decimal(0)
+from services.gateway.venues._unified import MS, ZERO, Row, number, side_of
 
 _STATUS: Final = {
     "live": Status.LIVE,
@@ -39,18 +33,6 @@ _STATUS: Final = {
 }
 _STOPS: Final = frozenset({"sl", "loss_plan", "pos_loss"})
 _TARGETS: Final = frozenset({"tp", "profit_plan", "pos_profit"})
-
-
-def number(value: object) -> Decimal:
-    """Read a number that the wire spells as a text; blank and absent are zero.
-
-    Raises:
-        ValueError: it is not finite; a comparison with it would break whatever reads it.
-    """
-    found = Decimal(str(value)) if value not in (None, "") else ZERO
-    if not found.is_finite():
-        raise ValueError(f"{value!r} is told where a number belongs")
-    return found
 
 
 def instrument(market: Row, venue: str) -> Instrument:
@@ -84,7 +66,7 @@ def order(row: Row, symbol: str) -> VenueOrder:
         order_id=str(row["orderId"]),
         client_id=str(row.get("clientOid") or ""),
         symbol=symbol,
-        side=_side(row),
+        side=side_of(row),
         size=number(row.get("size")),
         filled=number(filled),
         status=_STATUS.get(str(row.get("status") or row.get("state")), Status.LIVE),
@@ -102,7 +84,7 @@ def plan(row: Row, symbol: str) -> PlanOrder:
         order_id=str(row["orderId"]),
         client_id=str(row.get("clientOid") or ""),
         symbol=symbol,
-        side=_side(row),
+        side=side_of(row),
         size=number(row.get("size")),
         trigger=number(row.get("triggerPrice") or row.get("stopLossTriggerPrice") or row.get("price")),
         kind=kind,
@@ -121,7 +103,7 @@ def trade(row: Row, symbol: str) -> Trade:
         order_id=str(row["orderId"]),
         client_id=str(row.get("clientOid") or ""),
         symbol=symbol,
-        side=_side(row),
+        side=side_of(row),
         price=number(row["price"]),
         size=number(row["baseVolume"]),
         fee=-sum((number(item.get("totalFee")) for item in details), ZERO),
@@ -175,7 +157,3 @@ def tick(row: Row, symbol: str, ts_ms: int) -> Tick:
         funding=optional(row.get("fundingRate")),
         change_24h=optional(row.get("change24h")),
     )
-
-
-def _side(row: Row) -> Side:
-    return Side.BUY if str(row.get("side", "")).startswith("buy") else Side.SELL

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-import structlog
 from ccxt.base.errors import BaseError, NetworkError
 
 from omega.errors import ConfigError, CorruptData
+from omega.telemetry import get_logger
 from services.gateway.classify import Refusals, raised_read
 from services.gateway.venue import Listener, VenueOptions
 from services.gateway.venues._tap import HOLD, WATCHED, Json, drop
@@ -26,7 +26,7 @@ WRONG = (*(TypeError, KeyError, ValueError, IndexError, AttributeError, Arithmet
 
 _MS = 1_000_000
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Streams(ABC):

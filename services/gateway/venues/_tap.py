@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-import structlog
 from ccxt.base.errors import BaseError, ExchangeClosedByUser, NetworkError
 
+from omega.telemetry import get_logger
 from services.gateway.venues._lean import exchange_class
 
 Json = dict[str, Any]
@@ -52,7 +52,7 @@ class Ear(Protocol):
         ...
 
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Counts:

@@ -85,7 +85,7 @@ def order(row: Row, symbol: str, coins: Decimal) -> VenueOrder:
         order_id=str(row["id"]),
         client_id=str(row.get("clientOrderId") or ""),
         symbol=symbol,
-        side=_side(row),
+        side=side_of(row),
         size=number(row.get("amount")) * coins,
         filled=number(row.get("filled")) * coins,
         status=_STATUS.get(str(row.get("status")), Status.LIVE),
@@ -104,7 +104,7 @@ def plan(row: Row, symbol: str, coins: Decimal) -> PlanOrder:
         order_id=str(row["id"]),
         client_id=str(row.get("clientOrderId") or ""),
         symbol=symbol,
-        side=_side(row),
+        side=side_of(row),
         size=number(row.get("amount")) * coins,
         trigger=number(target or stop or row.get("triggerPrice")),
         kind=kind,
@@ -122,7 +122,7 @@ def trade(row: Row, symbol: str, coins: Decimal, *, client_id: str = "", forced:
         order_id=str(row.get("order") or ""),
         client_id=client_id,
         symbol=symbol,
-        side=_side(row),
+        side=side_of(row),
         price=number(row["price"]),
         size=number(row["amount"]) * coins,
         fee=number(fee.get("cost")),
@@ -188,7 +188,8 @@ def _percent(value: Any) -> float | None:
     return None if found is None else found / 100.0
 
 
-def _side(row: Row) -> Side:
+def side_of(row: Row) -> Side:
+    """Read the side of a row."""
     return Side.BUY if str(row.get("side", "")).lower().startswith("buy") else Side.SELL
 
 

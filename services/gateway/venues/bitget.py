@@ -34,6 +34,7 @@ from services.gateway.venues import _bitget_wire as wire
 from services.gateway.venues._ccxt import PAGE, CcxtVenue, in_order
 from services.gateway.venues._streams import Watch
 from services.gateway.venues._tap import Json
+from services.gateway.venues._unified import MS, ZERO
 
 PRODUCT: Final = "USDT-FUTURES"
 _REST: Final = ("spot", "mix", "user", "p2p", "broker", "margin", "common", "tax", "convert", "copy", "earn", "uta")
@@ -224,7 +225,7 @@ class Bitget(CcxtVenue):
     def to_balance(self, answer: Json) -> Balance:
         """Read the futures wallet."""
         rows = [row for row in answer["info"] if row.get("marginCoin") == "USDT"]
-        return wire.balance(rows[0]) if rows else Balance(wire.ZERO, wire.ZERO)
+        return wire.balance(rows[0]) if rows else Balance(ZERO, ZERO)
 
     def to_bill(self, row: Json) -> FundingBill:
         """Read a funding payment."""
@@ -248,7 +249,7 @@ class Bitget(CcxtVenue):
         elif channel.startswith("candle"):
             timeframe = self._data.find_timeframe(channel.removeprefix("candle"), self._data.options["timeframes"])
             rows = tuple(wire.bar(row) for row in message["data"])
-            venue_ns = int(message.get("ts") or 0) * wire.MS
+            venue_ns = int(message.get("ts") or 0) * MS
             self.listener.on_candles(Candles(symbol, timeframe, rows, venue_ns, received_ns))
 
     def hear_private(self, message: Json, number: int) -> None:

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-import structlog
 from aiohttp import web
 
 from omega.errors import EnvironmentFault, Rejected
+from omega.telemetry import get_logger
 from services.simulator import codes, signature
 from services.simulator.codes import Code, refuse
 from services.simulator.exchange import Exchange
@@ -29,7 +29,7 @@ _STATUS: Final = {
     What.HTTP_418: (418, "I'm a teapot"),
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Edge:

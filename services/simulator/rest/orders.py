@@ -11,7 +11,7 @@ from services.simulator.account import Account
 from services.simulator.codes import Code, refuse
 from services.simulator.instruments import Product
 from services.simulator.intake import Fields
-from services.simulator.orders import BARRIERS, Order, Plan, PlanStatus, PlanType
+from services.simulator.orders import BARRIERS, Order, Plan, PlanStatus, PlanType, Trade
 from services.simulator.rest.paging import page
 from services.simulator.state import Venue
 
@@ -141,18 +141,23 @@ def plans_history(venue: Venue, account: Account, fields: Fields) -> Any:
     return _entrusted(_named(ended, *wanted), fields, rest_rows.plan)
 
 
-def fills(venue: Venue, account: Account, fields: Fields) -> Any:
-    """List fills, newest first."""
+def fills_of(venue: Venue, account: Account, product: Product, fields: Fields) -> list[Trade]:
+    """Return the page of an account's fills that a request asks for, newest first."""
     symbol, order_id = fields.text("symbol"), fields.text("orderId")
     mine = [
         item
         for item in venue.book.trades
         if item.uid == account.uid
-        and item.product is Product.SWAP
+        and item.product is product
         and symbol in {"", item.symbol}
         and order_id in {"", item.order_id}
     ]
-    found = page(mine, fields, lambda item: (item.trade_id, item.ts_ms))
+    return page(mine, fields, lambda item: (item.trade_id, item.ts_ms))
+
+
+def fills(venue: Venue, account: Account, fields: Fields) -> Any:
+    """List fills, newest first."""
+    found = fills_of(venue, account, Product.SWAP, fields)
     return {"fillList": [rest_rows.fill(item) for item in found], "endId": found[-1].trade_id if found else ""}
 
 

@@ -9,7 +9,7 @@ from services.simulator.account import Account
 from services.simulator.instruments import Product
 from services.simulator.intake import Fields
 from services.simulator.orders import PlanStatus
-from services.simulator.rest.orders import each, ids
+from services.simulator.rest.orders import each, fills_of, ids
 from services.simulator.rest.paging import page
 from services.simulator.state import Venue
 
@@ -110,13 +110,4 @@ def _plans(venue: Venue, account: Account, fields: Fields, *, live: bool) -> Any
 
 def fills(venue: Venue, account: Account, fields: Fields) -> Any:
     """List spot fills, newest first."""
-    symbol, order_id = fields.text("symbol"), fields.text("orderId")
-    mine = [
-        item
-        for item in venue.book.trades
-        if item.uid == account.uid
-        and item.product is Product.SPOT
-        and symbol in {"", item.symbol}
-        and order_id in {"", item.order_id}
-    ]
-    return [rest_rows.spot_fill(item) for item in page(mine, fields, lambda item: (item.trade_id, item.ts_ms))]
+    return [rest_rows.spot_fill(item) for item in fills_of(venue, account, Product.SPOT, fields)]

@@ -20,8 +20,10 @@ import yaml
 
 from omega.bus import RedisBus, connect
 from omega.bus.instruments import keep_instrument
+from omega.cli.telling import over_bus
 from omega.config import Settings
 from omega.domain import Instrument, Kind, Symbol, VenueName
+from omega.errors import EnvironmentFault
 from omega.testing.bus_contract import decision, intent
 from omega.testing.servers import ValkeyServer
 from omega.testing.service_contract import eventually
@@ -208,6 +210,15 @@ async def test_topics_replay_brings_dead_letters_back(bus: RedisBus, server: Val
     assert (first.returncode, json.loads(first.stdout)) == (FINE, {"replayed": 1})
     assert second.stdout.startswith("0 dead letters")
     assert len(await bus.history(topic)) == 2
+
+
+async def test_service_that_does_not_answer_is_a_matter_of_the_environment(server: ValkeyServer) -> None:
+    """Not a finding: the question was never judged."""
+    settings = Settings.model_validate({"redis": {"url": server.url}})
+    with pytest.raises(EnvironmentFault, match="gateway did not answer") as caught:
+        await over_bus(settings, lambda bus: bus.ask("gateway", "risk.show", within_ns=10_000_000))
+
+    assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,8 @@ def prepare(service: GatewayService, point: str) -> None:
         return answer
 
     orders.create_order = dying
+    if point == "refused":
+        service.path.on_refusal = lambda _kind, _order: die()
     if point == "before_commit":
         step = service.account.journal._run
 

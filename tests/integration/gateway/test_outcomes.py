@@ -166,7 +166,8 @@ async def test_exit_refused_for_good_is_not_sent_again(bench: Any) -> None:
     await bench.send(leaving)
     await bench.until(lambda: bench.order(leaving) and bench.order(leaving).state is OrderState.REJECTED, "the refusal")
 
-    assert bench.gateway.again._tasks == set()
+    assert not bench.gateway.again._tasks
+    assert bench.gateway.account.journal.values("again:") == {}
 
 
 async def test_authentication_refused_halts_entries(bench: Any) -> None:

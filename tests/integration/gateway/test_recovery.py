@@ -13,6 +13,9 @@ import pytest
 
 from omega.bus import OrderEvent
 from omega.domain import Intent, OrderState
+from omega.errors import DamagedStore
+from omega.runtime import exit_code
+from services.gateway.journal import Journal
 
 from .dying import die_at
 
@@ -94,14 +97,29 @@ async def strangers(bench: Any) -> list[str]:
 
 
 async def test_damaged_journal_is_refused_with_what_to_do(bench: Any) -> None:
-    from omega.errors import CorruptData
-    from services.gateway.journal import Journal
-
     path = bench.folder / "other.sqlite"
     path.write_bytes(b"this is no database at all" * 100)
 
-    with pytest.raises(CorruptData, match="damaged"):
+    with pytest.raises(DamagedStore, match="damaged"):
         Journal(path).open()
+
+
+async def test_journal_that_is_damaged_under_the_gateway_ends_it_halted(bench: Any) -> None:
+    """Nothing is sent that could not be remembered; the next start does not trade before a person has looked."""
+    await bench.enter()
+    journal = bench.gateway.account.journal
+    journal._connection().executescript("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+    size = journal.path.stat().st_size
+    with journal.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+    await bench.send(bench.intent())
+    await bench.until(lambda: bench.gateway.stopping, "the end")
+
+    assert isinstance(bench.gateway.error, DamagedStore)
+    assert exit_code(bench.gateway.error) == 3
+    assert "is damaged" in (bench.folder / "HALT").read_text()
+    assert placed(bench) == 1
 
 
 async def test_full_disk_halts_entries_and_sends_nothing(bench: Any) -> None:

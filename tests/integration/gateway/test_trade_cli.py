@@ -83,7 +83,7 @@ async def test_trade_reconcile_adopt_and_budget(real: RealBench, omega: Omega) -
     assert seen.code == 0, seen.err
     assert "omega trade adopt BTC-USDT.P" in seen.out
     assert (refused.code, "with a stop" in refused.out) == (1, True), refused.err
-    assert (unasked.code, "Go on?" in unasked.err) == (1, True), "what moves money asks first"
+    assert (unasked.code, "Go on?" in unasked.err) == (2, True), "what moves money asks first"
     assert (adopted.code, adopted.json[-1]["stage"]) == (0, "confirmed"), adopted.err
     [row] = after.json["symbols"]
     assert (row["books"], row["external"], row["residual"]) == ({"fib-btc": "0.02"}, "0", "0")

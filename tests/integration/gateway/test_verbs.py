@@ -84,17 +84,22 @@ async def test_flatten_of_one_bot_whose_runner_is_dead_is_done_by_the_gateway(fa
     assert not farm.gateway.account.halt.active, "one bot's flatten halts nobody else"
 
 
-async def test_commands_from_before_this_journal_move_nothing(make_bench: Callable[..., Any]) -> None:
-    """A new journal on an old bus: last month's flatten must not close what is held today."""
+async def test_commands_from_before_the_first_start_hold_entries_back_and_close_nothing(
+    make_bench: Callable[..., Any],
+) -> None:
+    """A new journal on an old bus: last month's flatten must not close what is held today; each is answered."""
     async with make_bench(start=False, bots=BOTS) as bench:
         bench.bus = MemoryBus(source="test/1", hub=bench.hub)
-        for verb in (Verb.FLATTEN, Verb.PAUSE):
-            await bench.bus.send(Command(f"old-{verb}", verb, "alpha", "ann", "last month"))
+        for verb, bot in ((Verb.FLATTEN, "alpha"), (Verb.PAUSE, "beta")):
+            await bench.bus.send(Command(f"old-{verb}", verb, bot, "ann", "before there was a gateway"))
         await bench.open()
-        assert (await order(bench, Verb.PAUSE, "beta")).stage == "accepted"
+        assert (await order(bench, Verb.RESUME)).stage == "accepted"
         await bench.enter()
 
-        assert (bench.size("alpha"), bench.gateway.account.standing.of("alpha")) == (Decimal("0.01"), "trading")
+        assert (bench.size("alpha"), bench.gateway.flattener.wanted) == (Decimal("0.01"), [])
+        assert await verdict(bench, bot="beta") == (OrderState.DENIED, "paused")
+        journal = bench.gateway.account.journal
+        assert [journal.command_stage(f"old-{verb}") for verb in (Verb.FLATTEN, Verb.PAUSE)] == ["accepted"] * 2
 
 
 # positions that no order of ours made ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from omega.bus import AuditNote, BusState, MemoryBus, Patience, connect
 from omega.config import Database, Environment, Ledger, Monitoring, Settings
 from omega.domain import Side
-from omega.errors import Denied, EnvironmentFault, OmegaError
+from omega.errors import DamagedStore, Denied, EnvironmentFault, OmegaError
 from omega.storage import queries
 from omega.storage.engine import Database as Opened
 from omega.testing.databases import PostgresServer
@@ -151,6 +151,27 @@ async def test_ledger_record_that_cannot_be_stored_ends_in_the_dead_letters(url:
         assert service.get_metrics()['omega_errors_total{class="CorruptData",service="ledger"}'] >= 5
 
     assert position["size"] == "0.02"
+
+
+async def test_ledger_on_a_damaged_database_ends_and_buries_no_record(tmp_path: Path):
+    """Not each record is bad but the file: it ends with what to do, and what came waits in its streams."""
+    file = tmp_path / "farm.db"
+    async with started() as bus:
+        async with living(bus, f"sqlite:///{file}") as service:
+            await bus.send(farm.fill("fib", 1, Side.BUY, "0.010", "60000", trade="good-1"))
+            await eventually(lambda: _written(service) == 1)
+        size = file.stat().st_size
+        with file.open("r+b") as raw:
+            raw.seek(4096)
+            raw.write(b"\xa5" * (size - 4096))
+        await bus.send(farm.fill("fib", 2, Side.BUY, "0.010", "60000", trade="good-2"))
+        async with living(bus, f"sqlite:///{file}") as service:
+            await eventually(lambda: service.stopping)
+        dead = bus.hub.server.streams.get(bus.topics.dead_letters(bus.topics.ledger()))
+
+    assert isinstance(service.error, DamagedStore)
+    assert "omega dr restore" in str(service.error)
+    assert not dead
 
 
 @pytest.mark.req("4.52")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from omega.errors import ConfigError, CorruptData, EnvironmentFault, TransientError
+from omega.errors import ConfigError, CorruptData, DamagedStore, EnvironmentFault, TransientError
 from omega.storage.engine import Database, async_url
 from omega.storage.migrations import upgrade
 from omega.storage.tables import offsets
@@ -148,6 +148,8 @@ async def test_sqlite_garbage_file_is_no_silent_success(tmp_path: Path):
     (tmp_path / "farm.sqlite").write_bytes(b"this is not a database" * 200)
     database = Database(f"sqlite:///{tmp_path}/farm.sqlite")
 
-    with pytest.raises((CorruptData, TransientError), match="not a database"):
+    with pytest.raises(DamagedStore, match="not a database") as caught:
         await upgrade(database)
     await database.close()
+
+    assert caught.value.exit_code == 3

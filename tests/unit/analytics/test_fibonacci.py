@@ -10,7 +10,6 @@ from omega.analytics.fibonacci import (
     Leg,
     channels,
     fibonacci,
-    golden_test,
     golden_zones,
     leg_levels,
     legs_of,
@@ -18,8 +17,9 @@ from omega.analytics.fibonacci import (
     pivot_points,
     time_zones,
 )
+from omega.analytics.golden import golden_test
 from omega.analytics.pivots import by_reversal, by_window
-from omega.engine import Bars
+from omega.engine import F64, Bars
 from omega.engine.fibonacci import PHI
 from omega.errors import ConfigError
 
@@ -142,22 +142,22 @@ def test_channels_have_the_spread_about_the_line_and_no_width_on_one() -> None:
     assert channels(line[:2]) == ()
 
 
-def golden_legs(n: int, share: float, seed: int) -> list[Leg]:
-    """Legs whose neighbours stand in the golden ratio in a share of the cases, and have nothing to do in the others."""
+def golden_moves(n: int, share: float, seed: int) -> F64:
+    """Sizes of legs: neighbours stand in the golden ratio in a share of the cases, and are strangers in the others."""
     rng = np.random.default_rng(seed)
     size, made = 0.05, []
-    for k in range(n):
+    for _ in range(n):
         if rng.random() < share:
             size = size * PHI if size < 0.05 else size / PHI
         else:
             size = 0.05 * float(np.exp(rng.normal(0.0, 0.6)))
-        made.append(leg(100.0, 100.0 * float(np.exp(size)), at=k))
-    return made
+        made.append(size)
+    return np.array(made)
 
 
 @pytest.mark.req("2.55")
 def test_golden_test_finds_the_ratio_where_it_is_planted() -> None:
-    made = golden_test(golden_legs(300, 0.4, 3), np.random.default_rng(1), draws=199)
+    made = golden_test(golden_moves(300, 0.4, 3), np.random.default_rng(1), draws=199)
 
     assert made.significant
     assert made.p_value <= 0.01
@@ -165,31 +165,31 @@ def test_golden_test_finds_the_ratio_where_it_is_planted() -> None:
 
 
 def test_golden_test_on_random_legs_is_seldom_significant() -> None:
-    found = [golden_test(golden_legs(200, 0.0, seed), np.random.default_rng(seed), draws=99) for seed in range(20)]
+    found = [golden_test(golden_moves(200, 0.0, seed), np.random.default_rng(seed), draws=99) for seed in range(20)]
 
     assert sum(t.significant for t in found) <= 2
 
 
-def like_legs(seed: int) -> list[Leg]:
-    """Legs whose sizes follow each other."""
+def like_moves(seed: int) -> F64:
+    """Sizes of legs that follow each other."""
     rng = np.random.default_rng(seed)
     size, made = 0.0, []
-    for k in range(800):
+    for _ in range(800):
         size = 0.75 * size + float(rng.normal(0.0, 0.4))
-        made.append(leg(100.0, 100.0 * float(np.exp(0.05 * np.exp(size))), at=k))
-    return made
+        made.append(0.05 * float(np.exp(size)))
+    return np.array(made)
 
 
 def test_golden_test_is_not_fooled_by_legs_of_like_size() -> None:
     """Neighbours of like size fill the whole neighbourhood of a ratio: reordering alone would call it gold."""
-    found = [golden_test(like_legs(s), np.random.default_rng(s), target=1.4, draws=49) for s in range(20)]
+    found = [golden_test(like_moves(s), np.random.default_rng(s), target=1.4, draws=49) for s in range(20)]
 
     assert sum(t.p_value < 0.05 for t in found) > 10
     assert sum(t.significant for t in found) <= 3
 
 
 def test_golden_test_with_few_legs_says_so() -> None:
-    made = golden_test(golden_legs(10, 1.0, 3), np.random.default_rng(1))
+    made = golden_test(golden_moves(10, 1.0, 3), np.random.default_rng(1))
 
     assert (made.significant, made.p_value) == (False, 1.0)
     assert "too few" in made.why

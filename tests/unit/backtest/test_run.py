@@ -296,7 +296,7 @@ def test_what_cannot_be_run_is_refused():
 def test_types_refuse_what_is_unsound():
     with pytest.raises(ConfigError, match="steps"):
         Steps(0.0, 0.1, 0.0, 0.0)
-    with pytest.raises(ConfigError, match="costs"):
+    with pytest.raises(ConfigError, match=r"taker fee of 0\.5 is no cost"):
         Costs(taker=0.5)
     with pytest.raises(CorruptData, match="align"):
         FundingSeries(np.zeros(2, np.int64), np.zeros(1))

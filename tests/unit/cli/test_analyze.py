@@ -103,7 +103,7 @@ def test_analyze_writes_the_picture(theme: str, tmp_path: Path) -> None:
         (("BTC-USDT.P", "fib", "--set", "size=3"), ConfigError, "fib has no parameter size"),
         (("BTC-USDT.P", "fib", "--set", "swings=900"), ConfigError, "lies outside 2 to 50"),
         (("BTC-USDT.P", "fib", "--png", "x.gif"), ConfigError, r"must end in \.png"),
-        (("BTC-USDT.P", "fib", "--data", "nowhere", "--png", "/proc/x.png"), EnvironmentFault, "picture to /proc/x"),
+        (("BTC-USDT.P", "fib", "--data", "nowhere", "--png", "/proc/x.png"), EnvironmentFault, "--png /proc/x.png"),
         (("BTC-USDT.P", "fib", "--data", "nowhere", "--png", f"{BTC}/x.png"), EnvironmentFault, "Not a directory"),
         (("BTC-USDT.P", "fib", "--theme", "pink"), ConfigError, "none of dark, light"),
         (("BTC-USDT.P", "fib", "--live", "--data", "x"), ConfigError, "--live reads the running farm"),

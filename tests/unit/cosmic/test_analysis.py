@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omega.analytics.golden import golden_test
 from omega.analytics.ratios import rules
 from omega.cosmic.cycles import dominant_cycles, resonance_at
 from omega.cosmic.golden import fibonacci_numbers, golden, golden_legs, harmony_of
@@ -67,6 +68,17 @@ def test_golden_legs_that_alternate_by_phi_are_significant_and_a_walk_is_not():
     assert planted.share > 2 * planted.expected
     assert sum(chance) <= 7
     assert golden_legs([1.0, 2.0]).verdict == "not significant"
+
+
+def test_golden_legs_are_judged_as_the_fibonacci_report_judges_them():
+    """One question, one test: whoever asks the cosmic service and the analytics hears the same."""
+    sizes = np.random.default_rng(4).uniform(1.0, 9.0, 60)
+    series = np.cumsum(np.concatenate(([1_000.0], sizes * np.resize([1.0, -1.0], sizes.size))))
+    found, report = golden_legs(series.tolist()), golden_test(sizes, np.random.default_rng(7))
+
+    assert (found.share, found.ratios) == (pytest.approx(report.share), report.n)
+    assert found.p_value == pytest.approx(max(report.p_value, report.placebo_p_value), abs=0.02)
+    assert golden_legs(series[:15].tolist()).p_value == 1.0, "too few to say"
 
 
 @pytest.mark.req("2.53", "2.60")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ class Desk:
         self.private = PrivateSide(self.account, self.keeper)
         self.look_ups = LookUps(self.account)
         self.bus = MemoryBus(source="gateway/1")
-        self.path = OrderPath(self.account, self.bus, self.look_ups, leased=lambda: True)
+        self.leased = True
+        self.path = OrderPath(self.account, self.bus, self.look_ups, leased=lambda: self.leased)
         self.look_ups.on_trades = self.private.take_trades
         self.recovery = Recovery(self.account, self.private, self.keeper, self.look_ups)
         self.flattener = Flattener(self.account, self.recovery)
@@ -105,18 +107,23 @@ class Desk:
     def size(self, bot: str = "ann") -> Decimal:
         return self.account.books.book(bot, BTC).size
 
-    def entry(self, number: int, bot: str, size: str, side: Side = Side.BUY, stop: str = "900") -> JournalOrder:
+    def entry(
+        self, number: int, bot: str, size: str, side: Side = Side.BUY, stop: str = "900", **more: Any
+    ) -> JournalOrder:
         """Journal an entry that is on its way."""
-        order = JournalOrder(
-            f"o{number}", f"i{number}", bot, BTC, side, D(size), Role.ENTRY, False, D(stop), None, D(1000), 1, 0, "", 1,
-            state=OrderState.SENDING,
+        order = replace(
+            JournalOrder(
+                f"o{number}", f"i{number}", bot, BTC, side, D(size), Role.ENTRY, False, D(stop), None, D(1000), 1, 0,
+                "", 1, state=OrderState.SENDING,
+            ),
+            **more,
         )  # fmt: skip
         self.journal.admit(order)
         return order
 
-    def hold(self, number: int, bot: str, size: str, side: Side = Side.BUY, stop: str = "900") -> None:
+    def hold(self, number: int, bot: str, size: str, side: Side = Side.BUY, stop: str = "900", **more: Any) -> None:
         """Let a bot's entry be filled."""
-        self.entry(number, bot, size, side, stop)
+        self.entry(number, bot, size, side, stop, **more)
         self.account.take(trade(number, size, side=side), bot=bot, role=Role.ENTRY)
         self.account.step(f"o{number}", OrderState.FILLED, filled=D(size))
 

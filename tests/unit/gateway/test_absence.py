@@ -6,18 +6,11 @@ import asyncio
 import time
 from pathlib import Path
 
-from omega.config import Settings
-from omega.domain import OrderState, Role, Side
-from omega.telemetry import Metrics
-from services.gateway.account import Account
-from services.gateway.journal import Journal
-from services.gateway.lookup import LookUps
+from omega.domain import OrderState, Side
 from services.gateway.memory_venue import MemoryVenue
-from services.gateway.rows import JournalOrder
-from services.gateway.turns import Turns
 from services.gateway.venue import OrderRequest, VenueOrder
 
-from .adversity import BTC, RULES, D
+from .adversity import BTC, RULES, D, Desk
 
 LOOKS = 6
 AGE_NS = 600 * 10**9
@@ -40,38 +33,24 @@ class LateVenue(MemoryVenue):
 
 async def test_order_made_long_ago_whose_request_is_still_under_way_is_not_proven_absent(tmp_path: Path) -> None:
     """A gateway that was frozen between journal and send: the order is old, its request is young."""
-    config = Settings.model_validate(
-        {
-            "gateway": {
-                "halt_file": str(tmp_path / "HALT"),
-                "proof_of_absence_s": 60,
-                "look_up_s": [0.001],
-                "look_up_every_s": 0.001,
-                "unresolved_halt_s": 86_400,
-            }
-        }
+    desk = Desk(
+        tmp_path,
+        LateVenue({BTC: RULES}, {BTC: D(1000)}),
+        proof_of_absence_s=60,
+        look_up_s=[0.001],
+        look_up_every_s=0.001,
+        unresolved_halt_s=86_400,
     )
-    metrics, journal = Metrics(), Journal(tmp_path / "j.sqlite")
-    journal.open()
-    venue = LateVenue({BTC: RULES}, {BTC: D(1000)})
-    turns = Turns("bitget", config.gateway, metrics)
-    account = Account(settings=config, journal=journal, venue=venue, metrics=metrics, turns=turns)
-    journal.admit(
-        JournalOrder(
-            "o1", "i1", "ann", BTC, Side.BUY, D("0.1"), Role.ENTRY, False, D(900), None, D(1000), 1, 0, "",
-            time.time_ns() - AGE_NS, state=OrderState.SENDING,
-        )
-    )  # fmt: skip
-    account.step("o1", OrderState.UNRESOLVED)
-    look_ups = LookUps(account)
+    desk.entry(1, "ann", "0.1", created_ns=time.time_ns() - AGE_NS)
+    desk.account.step("o1", OrderState.UNRESOLVED)
 
-    look_ups.begin("o1")
+    desk.look_ups.begin("o1")
     async with asyncio.timeout(30):
-        await account.activity.until(lambda: not look_ups.count)
-    order = journal.order("o1")
-    await look_ups.close()
+        await desk.account.activity.until(lambda: not desk.look_ups.count)
+    order = desk.journal.order("o1")
+    await desk.look_ups.close()
 
     assert order is not None
     assert order.state is OrderState.WORKING
-    assert not account.halt.active
-    journal.close()
+    assert not desk.account.halt.active
+    desk.journal.close()

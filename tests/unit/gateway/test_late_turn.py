@@ -8,21 +8,13 @@ from pathlib import Path
 import pytest
 
 from omega.bus.envelope import Envelope
-from omega.bus.memory import MemoryBus
 from omega.bus.messages import Verb
-from omega.config import Settings
-from omega.domain import Action, Intent, OrderState, Role, Side
-from omega.telemetry import Metrics
-from services.gateway.account import Account
-from services.gateway.journal import Journal
-from services.gateway.lookup import LookUps
+from omega.domain import Action, Intent, OrderState, Side
 from services.gateway.memory_venue import MemoryVenue
-from services.gateway.orderpath import OrderPath
 from services.gateway.risk.scopes import Entity, Scope
 from services.gateway.rows import JournalOrder
-from services.gateway.turns import Turns
-from services.gateway.venue import Trade
 
+from . import adversity
 from .adversity import BTC, RULES, D
 
 WAIT_S = 0.05
@@ -35,32 +27,14 @@ class OpenVenue(MemoryVenue):
         return True
 
 
-class Desk:
+class Desk(adversity.Desk):
     """An order path whose lane gives out nothing for a moment."""
 
     def __init__(self, folder: Path) -> None:
-        config = Settings.model_validate(
-            {
-                "gateway": {"halt_file": str(folder / "HALT"), "breaker": {"failures": 1}},
-                "bots": {"ann": {"strategy": "ema_cross", "symbol": BTC, "capital": "1000"}},
-            }
-        )
-        metrics, self.journal = Metrics(), Journal(folder / "j.sqlite")
-        self.journal.open()
-        self.venue = OpenVenue({BTC: RULES}, {BTC: D(1000)})
+        super().__init__(folder, OpenVenue({BTC: RULES}, {BTC: D(1000)}), breaker={"failures": 1})
         self.now_ns = 10**18
-        turns = Turns("bitget", config.gateway, metrics)
-        self.account = Account(
-            settings=config,
-            journal=self.journal,
-            venue=self.venue,
-            metrics=metrics,
-            turns=turns,
-            clock=lambda: self.now_ns,
-        )
-        self.leased = True
-        self.path = OrderPath(self.account, MemoryBus(), LookUps(self.account), leased=lambda: self.leased)
-        turns.slow_down(WAIT_S)
+        self.account.clock = lambda: self.now_ns
+        self.account.turns.slow_down(WAIT_S)
 
     def accept(self, action: Action, side: Side) -> JournalOrder:
         stop = D(900) if action is Action.ENTER else None
@@ -77,13 +51,6 @@ class Desk:
         found = self.journal.order(order.client_id)
         assert found is not None
         return found
-
-    def hold(self) -> None:
-        """Let ann hold something."""
-        trade = Trade(
-            "t1", "v1", "o1", BTC, Side.BUY, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False, ts_ns=1
-        )
-        self.account.take(trade, bot="ann", role=Role.ENTRY)
 
 
 @pytest.fixture
@@ -135,7 +102,7 @@ async def test_entry_that_nothing_speaks_against_is_sent_late(desk: Desk) -> Non
 
 @pytest.mark.parametrize("happens", LATER)
 async def test_exit_is_sent_whatever_happens(desk: Desk, happens: Callable[[Desk], None]) -> None:
-    desk.hold()
+    desk.hold(1, "ann", "0.1")
     order = desk.accept(Action.EXIT, Side.SELL)
     happens(desk)
 

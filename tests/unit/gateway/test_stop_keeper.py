@@ -9,18 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from omega.config import Settings
-from omega.domain import OrderState, Role, Side
+from omega.domain import Role, Side
 from omega.errors import OmegaError, Rejected, Unresolved
-from omega.telemetry import Metrics
-from services.gateway.account import Account
-from services.gateway.journal import Journal
 from services.gateway.memory_venue import MemoryVenue
-from services.gateway.rows import JournalOrder, JournalPlan
-from services.gateway.stops import StopKeeper
-from services.gateway.turns import Turns
+from services.gateway.rows import JournalPlan
 from services.gateway.venue import Ack, PlanKind, PlanOrder, PlanRequest, Trade
 
+from . import adversity
 from .adversity import BTC, RULES, D
 
 STOP = D(900)
@@ -46,39 +41,20 @@ class StubbornVenue(MemoryVenue):
         return await super().cancel_plan(plan)
 
 
-class Desk:
+class Desk(adversity.Desk):
     """ann holds 0.1 from one entry whose stop is 900."""
 
-    def __init__(self, folder: Path, venue: StubbornVenue, *, target: Decimal | None = None) -> None:
-        config = Settings.model_validate({"gateway": {"halt_file": str(folder / "HALT")}})
-        metrics, self.journal, self.venue = Metrics(), Journal(folder / "j.sqlite"), venue
-        self.journal.open()
-        turns = Turns("bitget", config.gateway, metrics)
-        self.account = Account(settings=config, journal=self.journal, venue=venue, metrics=metrics, turns=turns)
-        self.account.last[BTC] = D(1000)
-        self.keeper = StopKeeper(self.account)
+    venue: StubbornVenue
+
+    def __init__(self, folder: Path, *, target: Decimal | None = None) -> None:
+        super().__init__(folder, StubbornVenue({BTC: RULES}, {BTC: D(1000)}))
         self.closed: list[Decimal] = []
 
         async def close_out(_bot: str, _symbol: str, size: Decimal, _reason: str) -> None:
             self.closed.append(size)
 
         self.keeper.close_out = close_out
-        self.hold("ann", 1, Side.BUY, STOP, target)
-
-    def hold(self, bot: str, number: int, side: Side, stop: Decimal, target: Decimal | None = None) -> None:
-        """Let a bot's entry of 0.1 be filled."""
-        name = f"o{number}"
-        self.journal.admit(
-            JournalOrder(
-                name, f"i{number}", bot, BTC, side, D("0.1"), Role.ENTRY, False, stop, target, D(1000), 1, 0, "", 1,
-                state=OrderState.SENDING,
-            )
-        )  # fmt: skip
-        trade = Trade(
-            f"t{number}", f"v{number}", name, BTC, side, D(1000), D("0.1"), D(0), "USDT", maker=False, forced=False,
-            ts_ns=1,
-        )  # fmt: skip
-        self.account.take(trade, bot=bot, role=Role.ENTRY)
+        self.hold(1, "ann", "0.1", target=target)
 
     async def stand(self, size: str, *, trigger: Decimal = STOP, kind: PlanKind = PlanKind.STOP) -> None:
         """Let a trigger order of ann's stand at the venue."""
@@ -92,7 +68,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    desk = Desk(tmp_path, StubbornVenue({BTC: RULES}, {BTC: D(1000)}))
+    desk = Desk(tmp_path)
     yield desk
     desk.journal.close()
 
@@ -138,7 +114,7 @@ async def test_stop_that_cannot_be_resized_is_replaced_before_it_goes(desk: Desk
 
 @pytest.mark.parametrize("before", ["0.04", "0.16"])
 async def test_target_that_cannot_be_resized_is_replaced(tmp_path: Path, before: str) -> None:
-    desk = Desk(tmp_path, StubbornVenue({BTC: RULES}, {BTC: D(1000)}), target=D(1100))
+    desk = Desk(tmp_path, target=D(1100))
     await desk.stand("0.1")
     await desk.stand(before, trigger=D(1100), kind=PlanKind.TARGET)
     await desk.keeper.look()
@@ -176,8 +152,8 @@ async def test_stop_that_outlived_its_replacement_is_what_goes(desk: Desk, befor
 async def test_stop_of_one_bot_stays_until_anothers_that_takes_over_stands(desk: Desk, answer: OmegaError) -> None:
     """Cat offsets ann, bob comes in with the nearer stop: the net position is guarded by ann's until bob's stands."""
     await desk.stand("0.1")
-    desk.hold("bob", 2, Side.BUY, D(950))
-    desk.hold("cat", 3, Side.SELL, D(1100))
+    desk.hold(2, "bob", "0.1", stop="950")
+    desk.hold(3, "cat", "0.1", Side.SELL, stop="1100")
     desk.venue.answer = answer
     await desk.keeper.look()
 

@@ -121,3 +121,22 @@ def test_structure_nobody_outside_reaches_into_private_modules(name: str) -> Non
     ]
 
     assert guilty == []
+
+
+def test_structure_structlog_is_imported_in_one_place() -> None:
+    """A plain import brings rich into the process that comes by it first; `omega/_structlog.py` says why not."""
+    plain = re.compile(r"^\s*(?:import structlog\b|from structlog\b)", re.MULTILINE)
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("omega", "services", "bots", "personas")
+        for path in (ROOT / folder).rglob("*.py")
+        if plain.search(path.read_text(encoding="utf-8"))
+    }
+
+    assert found == {"omega/_structlog.py"}
+    guilty = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "services").rglob("*.py")
+        if "omega._structlog" in path.read_text(encoding="utf-8")
+    ]
+    assert guilty == [], "services take omega.telemetry.get_logger"

@@ -175,6 +175,7 @@ def test_reaction_every_class_of_the_tree_has_one() -> None:
     reactions = {kind.__name__: reaction_to(kind("x")) for kind in tree}
 
     assert reactions == {
+        "DamagedStore": Reaction.HALT,
         "OmegaError": Reaction.PAGE,
         "ConfigError": Reaction.PAGE,
         "EnvironmentFault": Reaction.RETRY,
