@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Self
 
 from redis.exceptions import RedisError, ResponseError
@@ -76,6 +76,8 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         redis: Any,
         topics: Sequence[str],
         *,
+        read: Callable[..., Awaitable[Sequence[Any]]],
+        done: Callable[[], None] = lambda: None,
         subscribe: Callable[..., Subscription],
         group: str,
         consumer: str,
@@ -89,6 +91,8 @@ class GroupReader(AsyncIterator[list[Delivery]]):
     ) -> None:
         self._decode = reading.decode
         self._redis = redis
+        self._read_group = read
+        self._done = done
         self._lanes = Lanes(redis, names, topics, subscribe)
         self._group = group
         self._consumer = consumer
@@ -120,6 +124,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         self._closed = True
         if self._flush_handle is not None:
             self._flush_handle.cancel()
+        self._done()
         await asyncio.gather(*self._flushing)
         await self._flush()
         await self._lanes.close()
@@ -225,7 +230,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         where = dict.fromkeys(place_of, ">")
         shares = min(self._busy or len(where), len(where))
         count = min(self._batch, max(_SHARE, self._batch // shares))
-        reply = await self._redis.xreadgroup(self._group, self._consumer, where, count=count, block=block_ms) or ()
+        reply = await self._read_group(self._group, self._consumer, where, count=count, block=block_ms)
         if places == len(self._lanes.of):
             self._busy = len(reply) if any(len(entries) == count for _, entries in reply) else 0
         pages: dict[int, list[Delivery]] = {}
@@ -271,7 +276,7 @@ class GroupReader(AsyncIterator[list[Delivery]]):
 
         News of a topic is read only when nothing of it is owed any more, so that order holds and memory does too.
         """
-        reply = await self._redis.xreadgroup(self._group, self._consumer, {topic: after}, count=self._batch)
+        reply = await self._read_group(self._group, self._consumer, {topic: after}, count=self._batch)
         entries = reply[0][1] if reply else []
         if not entries:
             return

@@ -234,6 +234,7 @@ class MemoryBus:
         return GroupReader(
             self._server,
             topics,
+            read=self._server.xreadgroup,
             subscribe=self._subscribe,
             group=group,
             consumer=self.source,

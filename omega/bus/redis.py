@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus._follow import Follow, Signals, WireReading, history
+from omega.bus._group_wire import GroupWire
 from omega.bus._groups import GroupReader
 from omega.bus._lanes import behind
 from omega.bus._link import Link, StateListener, passing
@@ -182,9 +183,12 @@ class RedisBus:
         self, *topics: str, group: str, batch: int = 64, block_ms: int = 2_000, ranked: bool = True
     ) -> AbstractAsyncContextManager[AsyncIterator[list[Delivery]]]:
         """Read as a consumer group; see `Bus.records`."""
+        wire = GroupWire(self.endpoint, self.patience, name=f"{self.source}/{group}")
         return GroupReader(
             self.redis,
             topics,
+            read=wire.xreadgroup,
+            done=wire.close,
             subscribe=self._subscribe,
             group=group,
             consumer=self.source,
