@@ -106,6 +106,7 @@ give_up() {
 trade() {
   export SPEED=${SPEED:-300}
   compose down -v -t 5 >/dev/null 2>&1 || true
+  begun=$SECONDS
   compose up -d --no-build 2>&1 | sed 's/^/  /' || give_up "not every container started"
   deadline=$((SECONDS + ${WITHIN_S:-240}))
   fills=0
@@ -114,7 +115,7 @@ trade() {
     sleep 2
     fills=$(metric gateway 9101 omega_fills_total 2>/dev/null || echo 0)
   done
-  say "it trades: $fills fills after $SECONDS s"
+  say "it trades: ${fills%.*} fills, $((SECONDS - begun)) s after the start of the containers"
   for _ in $(seq 60); do # the first health check of the last one may still be due
     inspect | grep -v 'health=healthy' >/dev/null || break
     sleep 1

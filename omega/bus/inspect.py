@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from pydantic_core import from_json
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from omega.bus import _scripts
 from omega.bus.codec import WIRE_NAMES
@@ -21,7 +21,7 @@ from omega.bus.messages import BY_NAME, SPECS, MessageClass
 from omega.bus.port import Bus, Received
 from omega.bus.redis import RedisBus
 from omega.bus.samples import samples
-from omega.bus.server_check import Finding, check_server
+from omega.bus.server_check import Finding, check_default_user, check_server
 from omega.bus.topics import Topics
 from omega.errors import ConfigError, TransientError
 
@@ -143,7 +143,12 @@ async def doctor(bus: RedisBus) -> list[Finding]:
 
 async def server_findings(bus: RedisBus) -> list[Finding]:
     """Look at the server itself: append-only file, eviction, role, replicas, memory."""
-    return check_server(await bus.redis.info(), bus.endpoint.shown, watched=bool(bus.endpoint.sentinels))
+    shown = bus.endpoint.shown
+    found = check_server(await bus.redis.info(), shown, watched=bool(bus.endpoint.sentinels))
+    try:
+        return found + check_default_user(await bus.redis.acl_getuser("default"), shown)
+    except ResponseError:  # only an administrator may ask, and servers without users cannot be asked
+        return found
 
 
 async def drop_group(bus: RedisBus, stream: str, group: str) -> int:

@@ -41,6 +41,17 @@ def check_server(info: Mapping[str, Any], subject: str, *, watched: bool = False
     ]
 
 
+def check_default_user(user: Mapping[str, Any], subject: str) -> list[Finding]:
+    """Judge the answer to ACL GETUSER default, which only an administrator gets.
+
+    Source: https://github.com/valkey-io/valkey/issues/3983
+    """
+    if user["enabled"] or "+@all" in user["categories"]:
+        return []
+    text = "the default user is off and has no rights: on a restart many servers drop what scripts wrote, every record"
+    return [Finding("bad", subject, text, "ACL SETUSER default off resetpass ~* &* +@all (nobody can log in as it)")]
+
+
 def _of_log(info: Mapping[str, Any], subject: str) -> Finding | None:
     if int(info.get("aof_enabled", 0)):
         return None

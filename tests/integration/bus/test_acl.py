@@ -18,6 +18,7 @@ import pytest
 from omega.bus import ANY, SPECS, Bus, MessageClass, RedisBus, SendResult, connect
 from omega.bus.acl import ADMIN, SERVICES, STATES, Rights, User, acl_file, rights, rules, users
 from omega.bus.docs import topic_templates
+from omega.bus.inspect import server_findings
 from omega.bus.messages import ASKS
 from omega.bus.samples import samples
 from omega.bus.topics import Topics
@@ -239,6 +240,25 @@ async def test_what_a_script_wrote_survives_a_restart_though_the_default_user_is
         assert (written, kept) == ([1], [1, 2])
         assert server.command("XLEN", TOPICS.decisions("xyko")).startswith(b"-NOAUTH")
         assert server.command("AUTH", "default", "").startswith(b"-WRONGPASS")
+
+
+async def test_the_doctor_finds_a_default_user_that_would_lose_the_records(tmp_path: Path) -> None:
+    with serving("embedded", tmp_path) as server:
+        raw = Raw(server, ADMIN, "boss")
+        levels = []
+        for rights_ in ("+@all", "-@all"):
+            raw.say("ACL", "SETUSER", "default", rights_)
+            boss = connect(f"redis://{ADMIN}:boss@127.0.0.1:{server.port}/0", env="dev", source="cli", patience=QUICK)
+            await boss.start()
+            levels.append([one.level for one in await server_findings(boss) if "default user" in one.text])
+            await boss.close()
+        cli = connect(url_of(server, "dev-cli"), env="dev", source="cli", patience=QUICK)
+        await cli.start()
+
+        assert levels == [[], ["bad"]]
+        assert not [one for one in await server_findings(cli) if one.level == "bad"]  # it may not ask, and goes on
+        await cli.close()
+        raw.close()
 
 
 async def _decide(server: ValkeyServer, number: int, *, restarted: bool = False) -> list[int]:
