@@ -194,3 +194,16 @@ def test_rules_no_implementation_of_a_port_imports_another(group: set[str], code
         tree = code[name.replace(".", "/") + ".py"]
         imported = {str(node.module) for node in tree if isinstance(node, ast.ImportFrom)}
         assert not imported & (group - {name}), name
+
+
+@pytest.mark.req("1.47")
+def test_rules_the_feature_level_of_the_seeds_is_read_by_nothing_that_trades() -> None:
+    """`consciousness_level` is set and exported by the runtime; no other line of the farm knows it."""
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for folder in CODE
+        for path in (ROOT / folder).rglob("*.py")
+        if "consciousness_level" in path.read_text(encoding="utf-8") and "testing" not in path.parts
+    }
+
+    assert readers == {"omega/runtime/service.py", "omega/runtime/vitals.py", "omega/telemetry/catalogue.py"}
