@@ -127,6 +127,13 @@ class ServiceContract:
         """Build the service with its settings and bus."""
         return self.make(self.settings(), self.bus())
 
+    async def begin(self, service: BaseService) -> None:
+        """Start a service and wait until it is ready, where it can be."""
+        await service.initialize()
+        await service.start()
+        if self.becomes_ready:
+            await eventually(lambda: service.ready, what="readiness")
+
     def test_service_every_seed_name_is_present(self) -> None:
         """Both class boxes of the seeds are answered by one class."""
         service = self.build()
@@ -202,8 +209,7 @@ class ServiceContract:
     async def test_service_has_a_metric_of_its_own(self) -> None:
         """What every service has says nothing of the work: the catalogue's rows beyond the base's areas do."""
         service = self.build()
-        await service.initialize()
-        await service.start()
+        await self.begin(service)
         try:
             await eventually(lambda: own_metrics(service), what="a metric of its own")
         finally:
@@ -237,8 +243,7 @@ class ServiceContract:
     async def test_service_reloads_a_setting_and_refuses_a_wrong_one(self) -> None:
         """A live field is in force at once; a wrong value changes nothing."""
         service = self.build()
-        await service.initialize()
-        await service.start()
+        await self.begin(service)
         try:
             assert await service.configure({"monitoring.log_level": "warning"}) == ()
             assert service.settings.monitoring.log_level == "warning"
@@ -259,8 +264,7 @@ class ServiceContract:
             handled.append(note.subject)
 
         service.handle(AuditNote, take)
-        await service.initialize()
-        await service.start()
+        await self.begin(service)
         try:
             assert not await service.process(AuditNote("ana", "test", "look", "first", "bad"))
             assert not await service.process(Unknown())  # type: ignore[arg-type]
@@ -273,8 +277,7 @@ class ServiceContract:
         """An outage takes the readiness and nothing else; what was ready is ready again behind it."""
         service = self.build()
         assert isinstance(service.bus, MemoryBus)
-        await service.initialize()
-        await service.start()
+        await self.begin(service)
         try:
             if self.becomes_ready:
                 await eventually(lambda: service.ready, what="readiness")
