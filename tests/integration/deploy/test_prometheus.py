@@ -68,6 +68,7 @@ def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.req("0.26", "4.60", "4.53")
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -263,7 +263,7 @@ async def test_ledger_bus_away_for_a_while_catches_up(url: str):
     assert summary["totals"] | {"decisions": 40, "fills": 10} == summary["totals"]
 
 
-@pytest.mark.req("4.19", "4.21")
+@pytest.mark.req("4.19", "4.21", "2.122")
 async def test_ledger_process_killed_again_and_again_writes_everything_once(valkey: ValkeyServer, tmp_path: Path):
     """A real process over a real server is killed (SIGKILL) in the middle of its work, twice."""
     url = f"sqlite:///{tmp_path}/farm.sqlite"
