@@ -203,3 +203,21 @@ def test_repository_coverage_counts_every_package_by_branch() -> None:
     run = coverage_settings()
 
     assert (run["branch"], set(run["source"])) == (True, {"omega", "services", "bots", "personas"})
+
+
+@pytest.mark.req("0.01")
+def test_repository_every_guide_states_the_maturity_of_what_it_describes() -> None:
+    """A reader who is about to trust money to a part must see how far it is."""
+    for path in (ROOT / "docs/howto").glob("*.md"):
+        title, empty, maturity, *_ = path.read_text(encoding="utf-8").splitlines()
+        assert title.startswith("# "), path.name
+        assert (empty, bool(re.fullmatch(r"Maturity: (experimental|beta|stable)\.", maturity))) == ("", True), path.name
+
+
+@pytest.mark.req("0.01")
+def test_repository_version_is_semantic_and_the_changelog_speaks_of_what_comes_next() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    entries = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?", version)
+    assert entries[0] == "Unreleased" or entries[0].startswith(f"{version} ")

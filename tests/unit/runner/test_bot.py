@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
 
@@ -236,3 +238,20 @@ def test_gauges_tell_profit_exposure_costs_and_the_share_of_trips_that_won() -> 
     assert read['omega_bot_pnl{bot="alpha"}'] == pytest.approx(float(book.net))
     assert read['omega_bot_drawdown{bot="alpha"}'] == bot.state.portfolio.drawdown
     assert read['omega_bot_bar_seconds{bot="alpha"}'] == 60
+
+
+@pytest.mark.req("4.55")
+def test_bot_that_decides_for_long_holds_no_more_memory_than_before() -> None:
+    """Every bar is folded and forgotten but for the window: what is allocated after 2,000 is what was after 1,000."""
+    bot, held = warm(), []
+    tracemalloc.start()
+    try:
+        for row in range(1_000, 3_001):
+            bot.take(Closed(bar(row, 1_000.0 + row % 17), entries=True))
+            if row % 1_000 == 0:
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+    assert held[2] - held[1] < 20_000, held
