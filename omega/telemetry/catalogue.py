@@ -156,6 +156,8 @@ METRICS: tuple[Metric, ...] = (
     _counter("bus_redeliveries_total", "service", "Deliveries that were not the first.", "bus"),
     _counter("bus_dead_letters_total", "service", "Records that no delivery could digest.", "bus"),
     _counter("bus_reconnects_total", "service", "Connections made again.", "bus"),
+    _gauge("bus_connections", "service state", "Connections of the client: used, idle, allowed.", "bus"),
+    _counter("bus_pool_waits_total", "service", "Calls that found every connection busy.", "bus"),
     _gauge("bus_outbox", "service", "Records that wait for the server.", "bus"),
     # market data
     _counter("bars_total", "venue symbol timeframe", "Closed bars published or decided on.", "market"),
