@@ -46,7 +46,7 @@ explore: setup ## the property tests with new random examples: finds what the fi
 check: setup lint types imports ## the fast set before a commit
 	@$(BIN)/pytest tests/unit tests/property tests/golden -q -n 2 $(ARGS)
 
-cov: setup ## all tests, with branch coverage of omega/ and services/
+cov: setup ## all tests, with branch coverage of the code, and of its core
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
 bench: setup ## measure: replay, latency, bus, memory, start-up (prints ratios, judges nothing)

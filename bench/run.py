@@ -21,7 +21,19 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 300
-PARTS = ("replay", "latency", "bus", "gate", "kernel", "growth", "influences", "ledger", "cosmic", "patterns")
+PARTS = (
+    "replay",
+    "latency",
+    "bus",
+    "gate",
+    "kernel",
+    "growth",
+    "influences",
+    "ledger",
+    "cosmic",
+    "patterns",
+    "collector",
+)
 PEERS = "peers"
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers")]
 AIMS = {
@@ -34,6 +46,7 @@ AIMS = {
     "ledger": "1,000,000 records through the real sink; rates in records/s, queries in ms at that size",
     "cosmic": "aim: a year of hourly readings of all factors <= 2 s; a live reading of all of them <= 1 ms",
     "patterns": "aim: 525,600 bars in every family <= 5 s on a core; one more bar <= 5 ms",
+    "collector": "a full collection of a gateway's process, its start's objects frozen and not",
     "peers": "aim: 8x the better of vectorbt-rust and raptorbt in one pass; sweep 50x vectorbt-rust",
     "bus": "aim: one by one >= 0.8x, consume >= 0.5x of bare redis.asyncio in the same run",
 }
@@ -146,6 +159,11 @@ def cosmic() -> dict[str, Any]:
     return _script("bench/cosmic.py")
 
 
+def collector() -> dict[str, Any]:
+    """Measure what freezing the start's objects saves the garbage collector."""
+    return _script("bench/collector.py")
+
+
 def _script(path: str, *args: str) -> dict[str, Any]:
     command = [sys.executable, path, *args, "--json"]
     done = subprocess.run(
@@ -227,6 +245,7 @@ def main() -> None:
             "growth": growth,
             "influences": influences,
             "cosmic": cosmic,
+            "collector": collector,
             "ledger": lambda: ledger(options.events),
             "patterns": patterns,
             "peers": peers,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 from omega.analytics.evidence import POOLED, evidence
 from omega.cli.app import build
-from omega.config import Settings, reload_of, unit_of
+from omega.config import Settings, json_schema, reload_of, unit_of
 from omega.plugins import analyses, describe, factors, personas, strategies, venues
 from omega.telemetry.catalogue import ALERTS, METRICS
 
@@ -63,6 +65,34 @@ def metrics_page() -> str:
         page = alert.runbook.removeprefix("docs/")
         lines.append(f"| {alert.name} | `{alert.expression}` | {alert.for_} | {alert.severity} | [page](../{page}) |")
     return "\n".join(lines) + "\n"
+
+
+def schema_page() -> str:
+    """Return the JSON Schema of all settings, a section a service: editors complete and check the files with it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def layers_page() -> str:
+    """Return the layers of the house as the import contracts enforce them, drawn and listed."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    [layers] = [contract["layers"] for contract in tools["contracts"] if contract["type"] == "layers"]
+    lines = ["# Layers", "", HEAD, "Imports go down alone; what stands side by side does not know its neighbour.", ""]
+    lines += ["```mermaid", "flowchart TB"]
+    boxes = [[name.strip() for name in layer.split("|")] for layer in layers]
+    for number, row in enumerate(boxes):
+        lines += [f"  subgraph layer{number}[ ]", *(f'    {_node(name)}["{name}"]' for name in row), "  end"]
+    for number in range(len(boxes) - 1):
+        lines.append(f"  layer{number} --> layer{number + 1}")
+    lines += ["```", "", "`make imports` fails where one of these is broken:", ""]
+    for contract in tools["contracts"]:
+        named = contract.get("source_modules") or contract.get("modules") or contract.get("layers", ())
+        never = f", never {', '.join(contract['forbidden_modules'])}" if "forbidden_modules" in contract else ""
+        lines.append(f"- **{contract['name']}** ({contract['type']}): {', '.join(named)}{never}")
+    return "\n".join(lines) + "\n"
+
+
+def _node(name: str) -> str:
+    return name.replace(".", "_")
 
 
 def bots_page() -> str:
@@ -210,6 +240,8 @@ def _shown(value: Any) -> str:
 PAGES = {
     "analytics.md": analytics_page,
     "settings.md": settings_page,
+    "settings.schema.json": schema_page,
+    "layers.md": layers_page,
     "metrics.md": metrics_page,
     "bots.md": bots_page,
     "cli.md": cli_page,

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env sh
 # Start PostgreSQL; at the first start make the cluster, user and database that POSTGRES_* name, with the password of the file.
 set -eu
 

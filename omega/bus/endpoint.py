@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as RedisPy  # noqa: TID251 - this is the place that the rule sends everybody to
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
+from omega.bus._pool import CountedPool
 from omega.errors import ConfigError
 
 _SCHEMES: Final = {
@@ -237,7 +237,7 @@ def client(endpoint: Endpoint, patience: Patience, *, name: str = "omega") -> Re
 
         kind = SecurePrimaryConnection if endpoint.tls else PrimaryConnection
         where = {"endpoint": endpoint, "host": "", "port": 0}
-    pool = BlockingConnectionPool(
+    pool = CountedPool(
         max_connections=patience.pool_size,
         timeout=patience.socket_s,
         connection_class=kind,

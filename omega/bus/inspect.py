@@ -167,6 +167,12 @@ async def drop_group(bus: RedisBus, stream: str, group: str) -> int:
     return max(found.lag, 0) + found.pending
 
 
+async def held(bus: Bus, *topics: str) -> int:
+    """Return how many entries the streams behind topics hold."""
+    assert isinstance(bus, (RedisBus, MemoryBus))
+    return sum([int(await bus.redis.xlen(stream)) for stream in await bus.streams(*topics)])
+
+
 async def surplus(bus: Bus, *topics: str) -> int:
     """Return how many entries the streams behind topics hold beyond their lengths for groups that lag."""
     assert isinstance(bus, (RedisBus, MemoryBus))

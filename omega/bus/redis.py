@@ -18,6 +18,7 @@ from omega.bus._group_wire import GroupWire
 from omega.bus._groups import GroupReader
 from omega.bus._lanes import behind
 from omega.bus._link import Link, StateListener, passing
+from omega.bus._pool import CountedPool, PoolUse
 from omega.bus._subscription import Sink, Subscription
 from omega.bus.codec import decode, format_of
 from omega.bus.endpoint import Endpoint, Patience, client
@@ -117,6 +118,11 @@ class RedisBus:
     def state(self) -> BusState:
         """Return how well the bus is reached."""
         return self._link.state if self._link is not None else BusState.ISOLATED
+
+    def pool_use(self) -> PoolUse | None:
+        """Return how the client's connections are used; None before the start."""
+        pool = self._redis.connection_pool if self._redis is not None else None
+        return pool.use() if isinstance(pool, CountedPool) else None
 
     def on_state(self, listener: StateListener) -> None:
         """Call `listener(old, new)` at every change of state."""

@@ -17,7 +17,10 @@ import typer
 
 from omega.errors import OmegaError
 
-EXAMPLES = "**Example** `omega doctor --json`; `omega doctor --venues`"
+EXAMPLES = (
+    "**Examples** `omega doctor --json`; `omega doctor --venues`; "
+    "`omega doctor --profile http://127.0.0.1:9101 --seconds 30`"
+)
 LEAST_FREE_GB = 1.0
 LEAST_PYTHON = (3, 11)
 
@@ -41,11 +44,23 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     venues: Annotated[bool, typer.Option("--venues", help="Show what each exchange can do, instead.")] = False,
+    profile: Annotated[
+        str, typer.Option(metavar="URL", help="Record where the service at this address spends its time, instead.")
+    ] = "",
+    seconds: Annotated[float, typer.Option(min=0.1, max=300.0, help="With --profile: how long.")] = 10.0,
+    memory: Annotated[bool, typer.Option(help="With --profile: who allocates memory.")] = False,
 ) -> None:
     """Check Python, packages, disk, ports, configuration and the optional tools.
 
     Exit 1 when something needed is missing.
     """
+    if profile:
+        from omega.cli.profile import record
+        from omega.cli.profile import show as show_profile
+
+        recorded = record(profile, seconds=seconds, memory=memory)
+        print(json.dumps(recorded)) if as_json else show_profile(recorded)
+        return
     if venues:
         from omega.cli.venues import show
 

@@ -90,6 +90,9 @@ class Monitoring(Section):
     log_format: LogFormat = setting(LogFormat.JSON, "json for machines, console for people")
     drain_s: float = setting(20.0, "time from SIGTERM to the end", unit="s", reload=LIVE, gt=0, le=600)
     heartbeat_s: float = setting(1.0, "time between two heartbeats", unit="s", reload=LIVE, gt=0, le=60)
+    profiling: bool = setting(
+        False, "answer POST /profile on the health port: where time goes, who allocates memory", reload=LIVE
+    )
     start_s: float = setting(120.0, "time that initialising may take", unit="s", gt=0, le=3600)
 
 

@@ -34,6 +34,7 @@ class BusWatch:
         self._metrics = metrics
         self._state = BusState.CONNECTED
         self._before: dict[str, int] = {}
+        self._waits = 0
 
     def update(self) -> None:
         """Bring the metrics up to date."""
@@ -44,9 +45,22 @@ class BusWatch:
             self._state = state
         self._metrics.gauge("bus_state").labels(self._service).set(NUMBERS[state])
         self._metrics.gauge("bus_outbox").labels(self._service).set(getattr(self._bus, "waiting", 0))
+        self._pool()
         stats = getattr(self._bus, "stats", None)
         for attribute, (name, labels) in COUNTED.items():
             now = int(getattr(stats, attribute, 0))
             grown = now - self._before.get(attribute, 0)
             self._before[attribute] = now
             self._metrics.counter(name).labels(self._service, *labels).inc(max(grown, 0))
+
+    def _pool(self) -> None:
+        """Tell the use of the client's connections; a bus in memory has none."""
+        ask = getattr(self._bus, "pool_use", None)
+        use = ask() if ask is not None else None
+        if use is None:
+            return
+        gauge = self._metrics.gauge("bus_connections")
+        for state, number in (("used", use.used), ("idle", use.idle), ("allowed", use.allowed)):
+            gauge.labels(self._service, state).set(number)
+        self._metrics.counter("bus_pool_waits_total").labels(self._service).inc(use.waits - self._waits)
+        self._waits = use.waits

@@ -10,7 +10,7 @@ from omega.bus.envelope import Envelope
 from omega.bus.messages import Message
 from omega.errors import OmegaError
 from omega.runtime.vitals import Vitals
-from omega.telemetry import Metrics
+from omega.telemetry import Metrics, bound_contextvars
 
 MessageHandler = Callable[[Any, Envelope | None], Awaitable[None]]
 
@@ -47,7 +47,10 @@ class Inbox:
         kind = type(message).__name__
         self._metrics.counter("messages_total").labels(self._service, kind).inc()
         try:
-            with self._metrics.histogram("handler_seconds").labels(self._service, kind).time():
+            with (
+                bound_contextvars(correlation=envelope.corr if envelope is not None else ""),
+                self._metrics.histogram("handler_seconds").labels(self._service, kind).time(),
+            ):
                 await handler(message, envelope)
         except OmegaError as error:
             self._vitals.handled(ok=False)

@@ -28,6 +28,8 @@ from omega.runtime.inbox import Inbox, MessageHandler
 from omega.runtime.leases import Leases
 from omega.runtime.life import Life, State
 from omega.runtime.probes import Probes
+from omega.runtime.process import ProcessWatch
+from omega.runtime.profile import ProfileDesk
 from omega.runtime.supervisor import Reaction, Supervisor, reaction_to
 from omega.runtime.tuning import Tuning
 from omega.runtime.view import ConfigView
@@ -62,6 +64,7 @@ class BaseService:
         self.error: BaseException | None = None
         self._life = Life(self.name, self.metrics)
         self._vitals = Vitals(self.name, self.metrics)
+        self._process = ProcessWatch(self.name, self.metrics)
         self._bus_watch = BusWatch(service=self.name, bus=bus, metrics=self.metrics)
         self._supervisor = Supervisor(service=self.name, metrics=self.metrics, on_fatal=self._fail)
         self._leases = Leases(service=self.name, bus=bus, metrics=self.metrics, supervisor=self._supervisor)
@@ -86,8 +89,11 @@ class BaseService:
             live=self._probes.live,
             ready=self._probes.ready,
             started=self._probes.started,
-            refresh=self.update_metrics,
+            refresh=self._refresh,
         )
+        desk = ProfileDesk(self.name, allowed=lambda: self.settings.monitoring.profiling)
+        self.serve_http("POST", "/profile", desk.begin)
+        self.serve_http("GET", "/profile", desk.tell)
         self._inbox = Inbox(
             service=self.name,
             metrics=self.metrics,
@@ -185,9 +191,10 @@ class BaseService:
         return await self._inbox.process(message, context)
 
     def update_metrics(self) -> None:
-        """Bring the base's gauges up to date; runs on a timer and before each scrape."""
+        """Bring the base's gauges up to date; runs on a timer and before each scrape, where its errors cost nothing."""
         gauge = self.metrics.gauge
         self._vitals.export(self.consciousness_level)
+        self._process.update()
         gauge("ready").labels(self.name).set(self.ready)
         self._bus_watch.update()
         gauge("tasks_failing").labels(self.name).set(len(self._supervisor.failing))
@@ -202,7 +209,7 @@ class BaseService:
 
     def get_metrics(self) -> dict[str, float]:
         """Return what `/metrics` serves, by full name with labels."""
-        self.update_metrics()
+        self._refresh()
         return self.metrics.samples()
 
     async def configure(self, changes: Mapping[str, object]) -> tuple[str, ...]:
@@ -308,6 +315,7 @@ class BaseService:
 
     async def _open(self) -> None:
         monitoring = self.settings.monitoring
+        self._process.open()
         port = await self.health.start(monitoring.host, monitoring.port)
         self.logger.info("http.listening", host=monitoring.host, port=port)
         await self.bus.start()
@@ -345,6 +353,7 @@ class BaseService:
         if self._opened:
             await ending.step("bus", self.bus.close(), share=0.8)
         await ending.step("http", self.health.stop(), share=1.0)
+        self._process.close()
 
     def _fail(self, error: BaseException) -> None:
         if self.error is None:
@@ -353,11 +362,15 @@ class BaseService:
 
     # ---- base tasks
 
+    def _refresh(self) -> None:
+        """Update the metrics; a service that fails at it goes on, with the figures that it had."""
+        self._supervisor.attempt("metrics", self.update_metrics)
+
     async def _beat(self) -> None:
         while True:
             pause = self.settings.monitoring.heartbeat_s
             self._vitals.beat(pause)
-            self.update_metrics()
+            self._refresh()
             beat = Heartbeat(self.name, self.instance, self.phase.value, self._leases.epoch, dict(self.details()))
             await self.bus.send(beat)
             await asyncio.sleep(pause)

@@ -81,6 +81,26 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._jobs: dict[asyncio.Task[None], _Job] = {}
         self._closed = False
+        self._chores: dict[str, str] = {}
+        """The chores that failed when they were last tried, with their error."""
+
+    def attempt(self, name: str, work: Callable[[], None]) -> bool:
+        """Do a chore that the service can live without; an error is counted and its first occurrence logged.
+
+        Returns:
+            False when it failed.
+        """
+        try:
+            work()
+        except Exception as error:
+            self.count(error)
+            if name not in self._chores:
+                logger.warning("chore.failed", chore=name, error=f"{type(error).__name__}: {error}", exc_info=error)
+            self._chores[name] = f"{type(error).__name__}: {error}"
+            return False
+        if failed := self._chores.pop(name, ""):
+            logger.info("chore.recovered", chore=name, last_error=failed)
+        return True
 
     def spawn(self, name: str, work: Callable[[], Awaitable[None]], *, restart: bool = True) -> asyncio.Task[None]:
         """Start a task. With `restart` it begins again after an error until it returns by itself.

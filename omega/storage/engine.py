@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import await_only
 
 from omega.errors import ConfigError, CorruptData, DamagedStore, EnvironmentFault, OmegaError, TransientError
@@ -65,6 +67,25 @@ def async_url(url: str) -> URL:
     return parsed.set(drivername=_DRIVERS[backend])
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How the pool of one database is used.
+
+    Attributes:
+        used: connections in a transaction now.
+        idle: connections that wait for one.
+        allowed: the most there may be.
+        served: transactions that got a connection, since the start.
+        refused: transactions that waited in vain for one, since the start.
+    """
+
+    used: int
+    idle: int
+    allowed: int
+    served: int
+    refused: int
+
+
 class Database:
     """One database and its pool.
 
@@ -83,6 +104,8 @@ class Database:
         pool = {"pool_size": pool_size, "max_overflow": max_overflow, "pool_timeout": pool_timeout_s, "echo": echo}
         self._engine = _embedded(parsed, pool) if self.embedded else _pooled(parsed, pool)
         self._reader = self._engine.execution_options(**_read_options(embedded=self.embedded))
+        self._allowed = pool_size + max_overflow
+        self._served = self._refused = 0
         self._lost: tuple[type[Exception], ...] = (OSError,) if self.embedded else (OSError, *_asyncpg_errors())
 
     @asynccontextmanager
@@ -144,6 +167,12 @@ class Database:
             async with self._reader.connect() as connection:
                 yield connection
 
+    def pool(self) -> PoolUse:
+        """Return how the pool is used."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)
+        return PoolUse(pool.checkedout(), pool.checkedin(), self._allowed, self._served, self._refused)
+
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
@@ -152,7 +181,9 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+            self._served += 1
         except PoolTimeout as error:
+            self._refused += 1
             raise TransientError(f"every connection to {self.url} is in use; raise database.pool_size") from error
         except SQLAlchemyError as error:
             raise self._fault(error) from error

@@ -1,6 +1,6 @@
 """Logs, metrics and redaction, the same in every service. Set up by `omega.runtime.run`."""
 
-from omega.telemetry.catalogue import ALERTS, METRICS, Alert, Kind, Metric, Severity
+from omega.telemetry.catalogue import ALERTS, METRICS, RECORDINGS, Alert, Kind, Metric, Recording, Severity
 from omega.telemetry.logging import Levels, bind_contextvars, bound_contextvars, configure, get_logger
 from omega.telemetry.metrics import CONTENT_TYPE, Metrics
 from omega.telemetry.redaction import MASK, Redactor, is_secret_key, secrets_of
@@ -10,11 +10,13 @@ __all__ = [
     "CONTENT_TYPE",
     "MASK",
     "METRICS",
+    "RECORDINGS",
     "Alert",
     "Kind",
     "Levels",
     "Metric",
     "Metrics",
+    "Recording",
     "Redactor",
     "Severity",
     "bind_contextvars",

@@ -89,6 +89,23 @@ class Alert:
     runbook: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A figure that Prometheus computes for itself and keeps: a KPI whose history must not cost a long query.
+
+    Attributes:
+        name: `level:subject:operation`, as Prometheus wants recorded names.
+        expression: PromQL over catalogued metrics.
+        unit: what it counts.
+        help: one sentence; the title of its panel.
+    """
+
+    name: str
+    expression: str
+    unit: str
+    help: str
+
+
 def _counter(name: str, labels: str, text: str, area: str, unit: str = "1") -> Metric:
     return Metric(name, Kind.COUNTER, unit, tuple(labels.split()), text, area)
 
@@ -122,6 +139,13 @@ METRICS: tuple[Metric, ...] = (
     _gauge("config_restart_required", "service", "Changed settings that wait for a restart.", "services"),
     _gauge("lease_held", "service name", "1 while this process holds the lease.", "services"),
     _gauge("lease_epoch", "service name", "Epoch of the lease held.", "services"),
+    # what a process uses, from the base
+    _counter("process_cpu_seconds_total", "service", "Processor time used; 1 a second = a core.", "machine", "s"),
+    _gauge("process_memory_bytes", "service", "Memory that the process holds.", "machine", "bytes"),
+    _gauge("process_memory_limit_bytes", "service", "Memory it may hold, 0 = no limit.", "machine", "bytes"),
+    _gauge("process_sockets", "service", "Open connections, and ports that it listens on.", "machine"),
+    _histogram("collector_pause_seconds", "service generation", "Pauses of the garbage collector.", "machine", FAST),
+    _gauge("collector_frozen", "service", "Objects of the start that the collector leaves alone.", "machine"),
     # bus
     _gauge("bus_state", "service", "0 connected, 1 degraded, 2 isolated.", "bus"),
     _counter("bus_messages_total", "service direction", "Messages sent, received, buffered.", "bus"),
@@ -132,6 +156,8 @@ METRICS: tuple[Metric, ...] = (
     _counter("bus_redeliveries_total", "service", "Deliveries that were not the first.", "bus"),
     _counter("bus_dead_letters_total", "service", "Records that no delivery could digest.", "bus"),
     _counter("bus_reconnects_total", "service", "Connections made again.", "bus"),
+    _gauge("bus_connections", "service state", "Connections of the client: used, idle, allowed.", "bus"),
+    _counter("bus_pool_waits_total", "service", "Calls that found every connection busy.", "bus"),
     _gauge("bus_outbox", "service", "Records that wait for the server.", "bus"),
     # market data
     _counter("bars_total", "venue symbol timeframe", "Closed bars published or decided on.", "market"),
@@ -154,6 +180,12 @@ METRICS: tuple[Metric, ...] = (
     _gauge("bot_equity", "bot", "Capital plus profit.", "bots", "quote currency"),
     _gauge("bot_pnl", "bot", "Realised and open profit after costs.", "bots", "quote currency"),
     _gauge("bot_fees", "bot", "Fees paid.", "bots", "quote currency"),
+    _gauge("bot_funding", "bot", "Funding received, below 0 = paid.", "bots", "quote currency"),
+    _gauge("bot_exposure", "bot", "Value of the open position, without its sign.", "bots", "quote currency"),
+    _gauge("bot_win_rate", "bot", "Share of closed round trips that won after costs.", "bots", "fraction"),
+    _gauge("bot_slippage", "bot", "Price paid beyond the decision's, by value traded.", "bots", "fraction"),
+    _gauge("bot_decided_seconds", "bot", "When the bot last decided, seconds since 1970.", "bots", "s"),
+    _gauge("bot_bar_seconds", "bot", "Length of the bars that the bot decides on.", "bots", "s"),
     _gauge("bot_drawdown", "bot", "Loss from the highest equity.", "bots", "fraction"),
     _gauge("bot_paused", "bot", "1 while the bot makes no entries.", "bots"),
     _gauge("bot_emotion", "bot emotion", "1 for the emotion the trader is in; none where psychology is off.", "minds"),
@@ -180,6 +212,15 @@ METRICS: tuple[Metric, ...] = (
     _gauge("halted", "venue account", "1 while entries are halted.", "risk"),
     _gauge("account_equity", "venue account", "Equity of the account.", "risk", "quote currency"),
     _gauge("account_exposure", "venue account", "Sum of open notionals.", "risk", "quote currency"),
+    _gauge("account_pnl", "venue account", "Realised and open profit after costs.", "risk", "quote currency"),
+    _gauge("account_fees", "venue account", "Fees paid.", "risk", "quote currency"),
+    _gauge("account_funding", "venue account", "Funding received, below 0 = paid.", "risk", "quote currency"),
+    _gauge("account_drawdown", "venue account", "Loss from the highest equity.", "risk", "fraction"),
+    _gauge("account_daily_loss", "venue account", "Loss of equity since 00:00 UTC.", "risk", "fraction"),
+    _gauge(
+        "account_win_rate", "venue account", "Share of closed round trips that won after costs.", "risk", "fraction"
+    ),
+    _gauge("account_slippage", "venue account", "Price paid beyond the decisions'.", "risk", "fraction"),
     _gauge("risk_use", "venue account scope name measure", "Use of a limited measure, reservations included.", "risk"),
     _gauge("risk_headroom", "venue account scope name measure", "What is left of a limit; below 0 = broken.", "risk"),
     _gauge("risk_used_ratio", "venue account scope name measure", "Share of a limit that is used.", "risk", "fraction"),
@@ -194,9 +235,14 @@ METRICS: tuple[Metric, ...] = (
     # ledger, cosmic, analytics, discord, simulator
     _counter("ledger_records_total", "type", "Records written.", "ledger"),
     _gauge("ledger_lag", "stream", "Records the ledger has not written yet.", "ledger"),
+    _gauge("stream_length", "topic", "Entries that the stream holds.", "ledger"),
     _gauge("stream_held", "topic", "Entries beyond the wanted length that wait for a consumer group.", "ledger"),
     _histogram("ledger_commit_seconds", "", "Time of one transaction.", "ledger", FAST),
     _gauge("database_up", "", "1 while the database answers.", "ledger"),
+    _gauge("database_connections", "service state", "Connections of the pool: in use, idle, allowed.", "ledger"),
+    _counter(
+        "database_transactions_total", "service outcome", "Transactions: served, or refused by a full pool.", "ledger"
+    ),
     _gauge("ledger_chain_records", "", "Records in the hash chain.", "ledger"),
     _gauge("ledger_chain_breaks", "", "Breaks that the latest proof of the hash chain found.", "ledger"),
     _gauge(
@@ -323,5 +369,103 @@ ALERTS: tuple[Alert, ...] = (
         Severity.TICKET,
         "The cosmic feed {{ $labels.feed }} cannot be read; its factors turn neutral as its last value ages.",
         "docs/runbooks/cosmic-feed-failing.md",
+    ),
+    Alert(
+        "ErrorsRising",
+        "sum by (service, class) (rate(omega_errors_total[5m])) > 0.1",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.service }} meets {{ $labels.class }} more than six times a minute.",
+        "docs/runbooks/errors-rising.md",
+    ),
+    Alert(
+        "MemoryNearLimit",
+        "max by (service, instance) (omega_process_memory_bytes / (omega_process_memory_limit_bytes > 0)) > 0.85",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.service }} at {{ $labels.instance }} holds more than 85 % of the memory it may hold.",
+        "docs/runbooks/memory-near-limit.md",
+    ),
+    Alert(
+        "ProcessorNearLimit",
+        "max by (service, instance) (rate(omega_process_cpu_seconds_total[5m])) > 0.85",
+        "300s",
+        Severity.TICKET,
+        "{{ $labels.service }} at {{ $labels.instance }} works without a pause: one more bar and it falls behind.",
+        "docs/runbooks/processor-near-limit.md",
+    ),
+    Alert(
+        "Drawdown",
+        "max by (bot) (omega_bot_drawdown) > 0.2",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.bot }} is more than 20 % below its highest equity.",
+        "docs/runbooks/drawdown.md",
+    ),
+    Alert(
+        "DailyLoss",
+        "max by (venue, account) (omega_account_daily_loss) > 0.03",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.venue }}/{{ $labels.account }} has lost more than 3 % since 00:00 UTC.",
+        "docs/runbooks/daily-loss.md",
+    ),
+    Alert(
+        "OrdersRejected",
+        'sum(increase(omega_orders_total{state="rejected"}[15m])) > 2 and '
+        'sum(increase(omega_orders_total{state="rejected"}[15m])) > '
+        '0.1 * sum(increase(omega_orders_total{state="sending"}[15m]))',
+        "0s",
+        Severity.TICKET,
+        "The venue refuses more than a tenth of the orders.",
+        "docs/runbooks/orders-rejected.md",
+    ),
+    Alert(
+        "SlippageHigh",
+        "max by (bot) (omega_bot_slippage) > 0.002",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.bot }} pays more than 0.2 % beyond the prices it decides on.",
+        "docs/runbooks/slippage-high.md",
+    ),
+    Alert(
+        "FundingCostly",
+        "max by (venue, account) (-delta(omega_account_funding[1d]) / omega_account_equity) > 0.002",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.venue }}/{{ $labels.account }} has paid more than 0.2 % of its equity for funding in a day.",
+        "docs/runbooks/funding-costly.md",
+    ),
+    Alert(
+        "BotIdle",
+        "max by (bot) (time() - omega_bot_decided_seconds) > 3 * max by (bot) (omega_bot_bar_seconds)",
+        "60s",
+        Severity.TICKET,
+        "{{ $labels.bot }} has decided nothing for three of its bars.",
+        "docs/runbooks/bot-idle.md",
+    ),
+)
+
+RECORDINGS: tuple[Recording, ...] = (
+    Recording(
+        "job:up:ratio_1d", "avg by (job) (avg_over_time(up[1d]))", "fraction", "Share of the last day a service was up."
+    ),
+    Recording(
+        "service:errors:rate_5m",
+        "sum by (service, class) (rate(omega_errors_total[5m]))",
+        "1",
+        "Errors by class and service, per second.",
+    ),
+    Recording(
+        "service:cpu:rate_5m",
+        "sum by (job, service) (rate(omega_process_cpu_seconds_total[5m]))",
+        "fraction",
+        "Cores that a service uses.",
+    ),
+    Recording(
+        "service:memory:max_1h",
+        "max by (job, service) (max_over_time(omega_process_memory_bytes[1h]))",
+        "bytes",
+        "Most memory of the last hour.",
     ),
 )

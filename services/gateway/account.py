@@ -37,6 +37,7 @@ from services.gateway.journal import Journal
 from services.gateway.risk.gate import RiskGate
 from services.gateway.risk.scopes import Entity, Scope
 from services.gateway.rows import Guard, JournalOrder
+from services.gateway.slippage import Slippage
 from services.gateway.standing import Standing
 from services.gateway.turns import Turns
 from services.gateway.venue import Balance, FundingBill, Status, Trade, Venue, VenueOrder
@@ -79,6 +80,7 @@ class Account:
         self.clock = clock
         self.books = Books()
         self.activity = Activity()
+        self.slippage = Slippage()
         self.standing = Standing(journal)
         self.halt = Halt(journal, settings.gateway.halt_file, venue=trading.venue, account=trading.account)
         self.risk = RiskGate(settings, self)
@@ -331,6 +333,8 @@ class Account:
         if order is not None and trade.client_id in self._ahead:
             self._measure_ahead(trade.client_id, order.filled)
         self.metrics.counter("fills_total").labels(bot, role.value).inc()
+        if order is not None:
+            self.slippage.heard(fill, order.ref_price)
         self.on_fill(fill)
         return True
 

@@ -165,6 +165,7 @@ class StatusTeller:
         gauge("venue_connected").labels(*labels).set(account.venue.connected())
         gauge("account_equity").labels(*labels).set(float(account.balance.equity))
         gauge("account_exposure").labels(*labels).set(float(account.books.notional(account.price)))
+        self._money_metrics()
         for (bot, symbol), book in account.books.items():
             gauge("position_size").labels(bot, symbol).set(float(book.size))
             if bot == EXTERNAL:
@@ -172,6 +173,25 @@ class StatusTeller:
             gauge("naked_seconds").labels(bot, symbol).set(self._keeper.naked_s(bot, symbol))
         self._risk_metrics()
         self._market.update_metrics()
+
+    def _money_metrics(self) -> None:
+        """Write what the account has earned and what that cost."""
+        account, labels, gauge = self._account, self._account.labels, self._account.metrics.gauge
+        books = [(symbol, book) for (_, symbol), book in account.books.items()]
+        open_profit = sum((book.unrealised(account.mark(symbol)) for symbol, book in books), Decimal(0))
+        gauge("account_pnl").labels(*labels).set(float(sum((book.net for _, book in books), open_profit)))
+        gauge("account_fees").labels(*labels).set(float(sum(book.fees for _, book in books)))
+        gauge("account_funding").labels(*labels).set(float(sum(book.funding for _, book in books)))
+        if trades := sum(book.trades for _, book in books):
+            gauge("account_win_rate").labels(*labels).set(sum(book.wins for _, book in books) / trades)
+        curve = account.risk.curves.of(account.entity)
+        if curve is not None:
+            gauge("account_drawdown").labels(*labels).set(float(curve.drawdown_pct) / 100)
+            gauge("account_daily_loss").labels(*labels).set(float(curve.daily_loss_pct) / 100)
+        for bot, part in account.slippage.by_bot():
+            gauge("bot_slippage").labels(bot).set(part)
+        if (part_of_all := account.slippage.whole()) is not None:
+            gauge("account_slippage").labels(*labels).set(part_of_all)
 
     def _risk_metrics(self) -> None:
         """Write use and headroom of every limit, and count halts and locks by what they concern."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
-from omega.bus.inspect import backlog, surplus
+from omega.bus.inspect import backlog, held, surplus
 from omega.bus.messages import Scalar
 from omega.bus.port import Bus, Delivery
 from omega.bus.topics import FARM, RISK
@@ -61,6 +61,7 @@ class LedgerService(BaseService):
         self._migrated = asyncio.Event()
         self._moved = asyncio.Event()
         self._asked = 0
+        self._waits: dict[str, int] = {}
         self._hurry = asyncio.Event()
         topics = bus.topics
         self.topics: tuple[str, ...] = (
@@ -79,6 +80,17 @@ class LedgerService(BaseService):
     def readiness(self) -> tuple[bool, str]:
         """Tell whether the database takes records."""
         return not self._trouble, self._trouble
+
+    def update_metrics(self) -> None:
+        """Bring the use of the database's pool up to date beside the base's gauges."""
+        super().update_metrics()
+        pool, gauge = self._database.pool(), self.metrics.gauge("database_connections")
+        for state, number in (("used", pool.used), ("idle", pool.idle), ("allowed", pool.allowed)):
+            gauge.labels(self.name, state).set(number)
+        waits = self.metrics.counter("database_transactions_total")
+        for outcome, number in (("served", pool.served), ("refused", pool.refused)):
+            waits.labels(self.name, outcome).inc(number - self._waits.get(outcome, 0))
+            self._waits[outcome] = number
 
     async def on_start(self) -> None:
         """Start to drain the streams, to answer, and to measure how far behind the ledger is."""
@@ -240,10 +252,12 @@ class LedgerService(BaseService):
             await asyncio.sleep(getattr(self.settings.ledger, period))
 
     async def _watch_lag(self) -> None:
-        gauge, held = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")
+        gauge, beyond = self.metrics.gauge("ledger_lag"), self.metrics.gauge("stream_held")
+        length = self.metrics.gauge("stream_length")
         while True:
             for topic in (self.bus.topics.ledger(), self.bus.topics.decisions()):
                 gauge.labels(topic).set(await backlog(self.bus, topic, group=GROUP))
             for topic in self.topics:
-                held.labels(topic).set(await surplus(self.bus, topic))
+                beyond.labels(topic).set(await surplus(self.bus, topic))
+                length.labels(topic).set(await held(self.bus, topic))
             await asyncio.sleep(_LAG_EVERY_S)

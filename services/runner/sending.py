@@ -21,6 +21,8 @@ class Sender:
         self._metrics = metrics
         # What every bar counts: looked up once.
         self._decisions_total = metrics.counter("decisions_total").labels(bot=bot)
+        self._decided = metrics.gauge("bot_decided_seconds").labels(bot=bot)
+        self._decided.set_to_current_time()  # a bot that has just begun has not been idle
 
     async def decision(
         self, made: DecisionMade, intents: tuple[Intent, ...], lease: Lease, *, ttl_ns: int, cause: str, corr: str
@@ -41,6 +43,7 @@ class Sender:
         for intent in intents:
             self._count(intent)
         self._decisions_total.inc()
+        self._decided.set_to_current_time()
 
     async def by_hand(self, done: Done, lease: Lease | None, *, cause: str) -> None:
         """Send the intents that a command has brought about."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from omega.bus import BotStatus, MindStatus
-from omega.domain import Decision, iso
+from omega.domain import Decision, iso, timeframe_ns
 from omega.telemetry import Metrics
 from services.runner.bot import Bot
 from services.runner.state import Order
@@ -66,6 +66,11 @@ def set_gauges(metrics: Metrics, bot: Bot, last: Decision | None) -> None:
     metrics.gauge("bot_equity").labels(bot=name).set(float(portfolio.equity))
     metrics.gauge("position_size").labels(bot=name, symbol=symbol).set(float(book.size))
     metrics.gauge("bot_fees").labels(bot=name).set(float(book.fees))
+    metrics.gauge("bot_funding").labels(bot=name).set(float(book.funding))
+    metrics.gauge("bot_exposure").labels(bot=name).set(float(abs(book.size) * _mark(bot, last)))
+    if book.trades:
+        metrics.gauge("bot_win_rate").labels(bot=name).set(book.wins / book.trades)
+    metrics.gauge("bot_bar_seconds").labels(bot=name).set(timeframe_ns(bot.charter.timeframe) / 1e9)
     metrics.gauge("bot_drawdown").labels(bot=name).set(portfolio.drawdown)
     metrics.gauge("bot_paused").labels(bot=name).set(bot.state.order is not Order.TRADE)
     _set_mind(metrics, bot)

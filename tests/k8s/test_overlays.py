@@ -87,7 +87,7 @@ def test_overlay_selectors_choose_their_own_pods_and_no_others(overlay: Any) -> 
                 assert named[port["targetPort"]] == port["port"]
 
 
-@pytest.mark.req("0.18")
+@pytest.mark.req("0.18", "1.78")
 def test_overlay_static_config_is_hashed_and_the_live_one_keeps_its_name(overlay: Any) -> None:
     names = _names(overlay, "ConfigMap")
 
@@ -134,6 +134,7 @@ def test_overlay_settings_of_every_service_load(overlay: Any, tmp_path: Path) ->
         assert pod.spec["terminationGracePeriodSeconds"] >= settings.monitoring.drain_s + 5
 
 
+@pytest.mark.req("1.78")
 def test_overlay_config_map_equals_the_config_directory(overlay: Any) -> None:
     [pod, *_] = overlay.ours()
     static = next(volume for volume in pod.spec["volumes"] if volume["name"] == "config")["configMap"]

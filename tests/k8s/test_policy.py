@@ -48,6 +48,7 @@ def test_every_pod_has_three_probes_and_liveness_asks_the_process_alone(overlay:
         }
 
 
+@pytest.mark.req("4.53")
 def test_every_pod_says_what_it_needs_and_the_gateway_is_never_throttled(overlay: Any) -> None:
     for pod in overlay.pods():
         resources = pod.container["resources"]
@@ -95,6 +96,7 @@ def test_discord_bot_is_one_replica_that_is_recreated(overlay: Any) -> None:
     assert (bot.kind, bot.replicas, bot.annotated["spec"]["strategy"]) == ("Deployment", 1, {"type": "Recreate"})
 
 
+@pytest.mark.req("1.76")
 def test_single_writers_never_overlap(overlay: Any) -> None:
     """A second process beside the first is impossible by construction: Recreate, or a StatefulSet of one."""
     for pod in overlay.ours():
@@ -165,7 +167,7 @@ def test_pods_reach_exactly_what_the_topology_says(overlay: Any) -> None:
     assert _edges(overlay) == wanted
 
 
-@pytest.mark.req("0.56")
+@pytest.mark.req("0.56", "1.36")
 def test_a_runner_reaches_redis_and_names_and_nothing_else(overlay: Any) -> None:
     edges = _edges(overlay)
     for pod in overlay.pods():

@@ -54,7 +54,7 @@ class RedisWorld:
             await bus.close()
 
 
-@pytest.mark.req("0.03", "0.53", "1.82", "2.125")
+@pytest.mark.req("0.03", "0.53", "1.82", "2.125", "2.127")
 class TestMemoryBus(BusContract):
     @pytest.fixture
     def world(self) -> MemoryWorld:
@@ -70,7 +70,7 @@ def server() -> Iterator[ValkeyServer]:
         pytest.skip(str(error))
 
 
-@pytest.mark.req("0.03", "0.28", "0.53", "1.82", "2.112", "4.40")
+@pytest.mark.req("0.03", "0.28", "0.53", "1.82", "2.112", "4.40", "2.127")
 class TestRedisBus(BusContract):
     @pytest.fixture
     async def world(self, server: ValkeyServer) -> AsyncIterator[RedisWorld]:

@@ -1,3 +1,5 @@
+import pytest
+
 from omega.bus.port import Bus
 from omega.config import Settings
 from omega.runtime import BaseService
@@ -5,6 +7,7 @@ from omega.testing.service_contract import ServiceContract
 from services.cosmic import CosmicFactorService
 
 
+@pytest.mark.req("2.81", "2.129")
 class TestCosmic(ServiceContract):
     """The cosmic service lives as every service does."""
 

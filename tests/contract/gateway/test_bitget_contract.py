@@ -86,7 +86,7 @@ async def desk() -> AsyncIterator[BitgetDesk]:
             await opened.venue.close()
 
 
-@pytest.mark.req("0.05", "1.90", "3.15")
+@pytest.mark.req("0.05", "1.90", "3.15", "2.127")
 class TestBitget(VenueContract):
     """Every case of the suite."""
 

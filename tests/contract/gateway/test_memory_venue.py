@@ -59,6 +59,7 @@ async def desk() -> MemoryDesk:
     return opened
 
 
+@pytest.mark.req("2.127")
 class TestMemoryVenue(VenueContract):
     """Every case of the suite."""
 

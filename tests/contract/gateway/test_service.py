@@ -20,7 +20,7 @@ from services.simulator.local import local_simulator
 from services.simulator.options import SimulatorOptions
 
 
-@pytest.mark.req("4.18")
+@pytest.mark.req("4.18", "2.81", "2.129", "1.53")
 class TestGateway(ServiceContract):
     """The exchange runs on an event loop of its own: some tests of the contract are not asynchronous."""
 

@@ -1,5 +1,7 @@
 import tempfile
 
+import pytest
+
 from omega.bus.port import Bus
 from omega.config import Database, Settings
 from omega.runtime import BaseService
@@ -7,6 +9,7 @@ from omega.testing.service_contract import ServiceContract
 from services.ledger import LedgerService
 
 
+@pytest.mark.req("2.81", "2.129", "1.53")
 class TestLedger(ServiceContract):
     """The ledger lives as every service does."""
 

@@ -32,7 +32,7 @@ ETH = Instrument(
 )
 
 
-@pytest.mark.req("2.69", "4.18")
+@pytest.mark.req("2.69", "4.18", "2.81", "2.129")
 class TestRunner(ServiceContract):
     """Alone it is not ready: nobody has published what it trades."""
 

@@ -17,7 +17,7 @@ EXCEPTIONS = {("services/simulator/__main__.py", "os.environ")}
 NAMES = sorted(path.parent.name for path in SERVICES.glob("*/__main__.py"))
 
 
-@pytest.mark.req("2.79", "2.126", "1.74", "2.64")
+@pytest.mark.req("2.79", "2.126", "1.74", "2.64", "3.02")
 @pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")  # discord.py imports it on 3.11
 @pytest.mark.parametrize("name", NAMES)
 def test_services_each_folder_holds_a_base_service_of_its_name(name: str) -> None:
@@ -33,6 +33,7 @@ def test_services_each_folder_holds_a_base_service_of_its_name(name: str) -> Non
     assert found[0] is not BaseService
 
 
+@pytest.mark.req("3.03", "4.05", "4.07")
 @pytest.mark.parametrize("name", NAMES)
 def test_services_composition_root_calls_run_and_defines_no_class(name: str) -> None:
     tree = ast.parse((SERVICES / name / "__main__.py").read_text())
@@ -42,7 +43,7 @@ def test_services_composition_root_calls_run_and_defines_no_class(name: str) -> 
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
 
 
-@pytest.mark.req("2.74", "4.10", "2.75")
+@pytest.mark.req("2.74", "4.10", "2.75", "4.07")
 def test_services_no_second_logging_set_up_and_no_second_loader() -> None:
     root = SERVICES.parent
     for path in [*SERVICES.rglob("*.py"), *(root / "bots").rglob("*.py"), *(root / "personas").rglob("*.py")]:

@@ -43,7 +43,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.req("1.13", "1.96")
+@pytest.mark.req("1.13", "1.96", "4.01", "1.08")
 @pytest.mark.parametrize("kind", sorted(PLACES))
 def test_new_file_and_its_test_are_green_and_clean(kind: str, omega: Omega, project: Path) -> None:
     """Whatever the length of the name."""

@@ -95,6 +95,7 @@ async def sound(farm: Farm) -> dict[str, Any]:
         await asyncio.sleep(0.2)
 
 
+@pytest.mark.req("2.122")
 @pytest.mark.slow
 async def test_running_farm_trades_obeys_and_survives(tmp_path: Path) -> None:
     """One story: trade, pause, resume, kill the gateway, kill Redis, and the books are right."""

@@ -95,7 +95,7 @@ def metrics(port: int) -> bytes:
         return content
 
 
-@pytest.mark.req("1.04", "1.05", "3.09")
+@pytest.mark.req("1.04", "1.05", "3.09", "2.124")
 async def test_planted_secrets_are_absent_from_logs_metrics_stores_and_errors(tmp_path: Path) -> None:
     """The farm trades with planted keys, its gateway is killed, and four more processes fail with secrets in hand."""
     home = tmp_path / "run"

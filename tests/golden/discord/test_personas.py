@@ -47,6 +47,7 @@ def test_voices_read_as_in_the_golden_file():
     assert transcript() == GOLDEN.read_text(encoding="utf-8"), "if this is meant, write transcript() into voices.txt"
 
 
+@pytest.mark.req("1.08")
 @pytest.mark.parametrize("event", EVENTS)
 def test_numbers_are_equal_in_all_voices(event: str):
     facts = FACTS[event]

@@ -184,7 +184,7 @@ def test_a_bot_reads_neither_the_orders_nor_the_state_of_another(rogues: dict[tu
     assert isinstance(mine.say("XRANGE", TOPICS.bot_events("xyko"), "-", "+"), list)
 
 
-@pytest.mark.req("2.43")
+@pytest.mark.req("2.43", "2.124")
 async def test_a_bot_cannot_order_for_another_through_the_bus(server: ValkeyServer) -> None:
     """The bus of bot `other` sends an intent and a decision of `xyko`: nothing arrives, also not half of it."""
     rogue = connect(url_of(server, "dev-runner-other"), env="dev", source="runner/other", patience=QUICK)

@@ -9,6 +9,8 @@ import pytest
 
 from omega.bus import BusState, Patience, SendResult, connect
 from omega.errors import EnvironmentFault, TransientError
+from omega.runtime.bus_watch import BusWatch
+from omega.telemetry import Metrics
 from omega.testing.bus_contract import QUICK, decision, numbers, order, quote, reached, some
 from omega.testing.servers import ValkeyServer, free_port, valkey_server
 
@@ -122,6 +124,27 @@ async def test_many_concurrent_calls_share_a_small_pool(build: Build):
     assert set(sent) == {SendResult.SENT}
     assert set(read) == {None}
     assert numbers(await bus.history(bus.topics.decisions())) == list(range(200))
+
+
+@pytest.mark.req("2.28")
+async def test_pool_tells_its_size_its_use_and_who_had_to_wait(build: Build):
+    """Twenty blocking calls on three connections: three are busy, the others wait and are counted, all are served."""
+    metrics = Metrics()
+    bus = await build("runner/1", Patience(pool_size=3, socket_s=10))
+    watch, before = BusWatch(service="x", bus=bus, metrics=metrics), bus.pool_use().waits
+    calls = [asyncio.ensure_future(bus.redis.blpop(["nothing-comes"], timeout=0.2)) for _ in range(20)]
+    while bus.pool_use().waits - before < 17:  # noqa: ASYNC110 - the pool tells nobody
+        await asyncio.sleep(0)
+    busy = bus.pool_use()
+    watch.update()
+    answers = await asyncio.gather(*calls)
+
+    assert answers == [None] * 20
+    assert (busy.used, busy.allowed) == (3, 3)
+    assert bus.pool_use().used == 0
+    assert metrics['omega_bus_connections{service="x",state="allowed"}'] == 3
+    assert metrics['omega_bus_connections{service="x",state="used"}'] == 3
+    assert metrics["omega_bus_pool_waits_total"] == before + 17
 
 
 async def test_idle_group_outlives_the_socket_timeout(build: Build):

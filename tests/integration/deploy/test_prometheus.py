@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from omega.telemetry.catalogue import METRICS, Kind
+from omega.telemetry.catalogue import METRICS, RECORDINGS, Kind
 from omega.telemetry.metrics import Metrics
 from omega.testing.prometheus import PrometheusServer, empty, missing, refused
 
@@ -36,6 +36,8 @@ def _filled() -> Metrics:
         else:
             histogram = metrics.histogram(metric.name)
             (histogram.labels(**labels) if labels else histogram).observe(0.001)
+    metrics.gauge("bot_decided_seconds").labels("some-bot").set_to_current_time()  # else the bot has been idle for long
+    metrics.gauge("bot_bar_seconds").labels("some-bot").set(3_600)
     return metrics
 
 
@@ -66,6 +68,7 @@ def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.req("0.26", "4.60", "4.53")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -88,6 +91,8 @@ def test_dashboard_panels_are_all_answered_and_alerts_fire(exporter: tuple[str, 
         server.wait_for("up == 1")
         server.wait_for("rate(omega_bars_total[1m])")
         server.wait_for("rate(omega_order_latency_seconds_bucket[5m])")
+        for row in RECORDINGS:
+            server.wait_for(row.name)
 
         assert refused(server, DASHBOARD) == {}
         assert empty(server, DASHBOARD) == []

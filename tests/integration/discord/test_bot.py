@@ -400,7 +400,7 @@ async def test_bus_down_panic_goes_past_it_to_the_gateways_kill_switch(local: Lo
     assert await bus.history(bus.topics.control("farm")) == []
 
 
-@pytest.mark.req("2.107")
+@pytest.mark.req("2.107", "2.124")
 @pytest.mark.parametrize(
     ("user", "path", "options", "code"),
     [
@@ -521,6 +521,7 @@ async def test_confirm_button_works_once_also_for_a_double_click(local: LocalDis
     assert len(heard) == 1
 
 
+@pytest.mark.req("2.124")
 async def test_cancelled_and_expired_questions_do_nothing(local: LocalDiscord, start: Start, bus: MemoryBus):
     async with start(confirm_s=0.2), answering(bus) as heard:
         asked = await local.slash("trader", "ops", "panic", scope="entries")
@@ -554,7 +555,7 @@ async def test_button_works_after_a_restart_of_the_bot(local: LocalDiscord, star
     assert [command.verb for command in heard] == [Verb.HALT]
 
 
-@pytest.mark.req("1.42")
+@pytest.mark.req("1.42", "2.124")
 async def test_same_interaction_twice_acts_once(local: LocalDiscord, start: Start, bus: MemoryBus):
     async with start(), answering(bus) as heard:
         reply = await local.slash("operator", "ops", "bots pause", bot="fib-btc")

@@ -11,7 +11,7 @@ import pytest
 
 from omega.bus import RISK, AccountStatus, Command, CommandResult, HaltChanged, OrderEvent, Verb
 from omega.config import Settings
-from omega.domain import Mode, OrderState, Side
+from omega.domain import Action, Mode, OrderState, Side
 from omega.errors import Rejected
 from services.gateway.halt import Level
 
@@ -266,3 +266,34 @@ async def test_metrics_tell_use_headroom_locks_and_halts(bench: Any) -> None:
     await tell(bench, Verb.RELEASE, scope="bot", name="gamma")
     bench.gateway.update_metrics()
     assert bench.gateway.metrics.samples()[latched] == 0
+
+
+@pytest.mark.req("0.40", "4.60")
+async def test_metrics_tell_what_the_account_and_each_bot_have_earned_and_paid(bench: Any) -> None:
+    """The gauges are those of the books, after a round trip and with a second bot's position open."""
+    await bench.enter(size="0.01")
+    leave = bench.intent(Action.EXIT, Side.SELL)
+    await bench.send(leave)
+    await bench.settle(0, leave.intent_id)
+    await bench.step()
+    await bench.enter(bot="beta", size="0.01")
+    bench.gateway.status.watch_limits()
+    bench.gateway.update_metrics()
+    read, account = bench.gateway.metrics.samples(), bench.gateway.account
+    books = [book for _, book in account.books.items()]
+    labels = '{account="main",venue="bitget"}'
+
+    fees = sum(book.fees for book in books)
+    unrealised = sum(book.unrealised(account.mark(BTC)) for book in books)
+    assert fees > 0
+    assert read[f"omega_account_fees{labels}"] == pytest.approx(float(fees))
+    assert read[f"omega_account_pnl{labels}"] == pytest.approx(float(sum(book.net for book in books) + unrealised))
+    assert read[f"omega_account_funding{labels}"] == 0
+    assert read[f"omega_account_win_rate{labels}"] == sum(book.wins for book in books) / 1
+    assert read[f"omega_account_exposure{labels}"] == pytest.approx(float(account.mark(BTC)) * 0.01)
+    curve = account.risk.curves.of(account.entity)
+    assert curve is not None
+    assert read[f"omega_account_drawdown{labels}"] == pytest.approx(float(curve.drawdown_pct) / 100)
+    assert read[f"omega_account_daily_loss{labels}"] == pytest.approx(float(curve.daily_loss_pct) / 100)
+    assert {'omega_bot_slippage{bot="alpha"}', 'omega_bot_slippage{bot="beta"}'} <= read.keys()
+    assert f"omega_account_slippage{labels}" in read

@@ -183,7 +183,7 @@ async def test_stop_of_a_leg_that_offsets_another_bot_is_carried_out_by_the_gate
     assert bench.size("alpha") == Decimal("0.02")
 
 
-@pytest.mark.req("0.28")
+@pytest.mark.req("0.28", "2.124")
 async def test_kill_switch_works_with_the_bus_dead(make_bench: Any) -> None:
     async with make_bench(kill_key=KEY) as bench:
         await bench.enter()

@@ -19,7 +19,7 @@ from services.gateway.venue import FundingBill, PrivateFrame, Trade
 BTC = "BTC-USDT.P"
 
 
-@pytest.mark.req("1.20", "1.64", "1.67", "1.68", "2.05", "2.06", "2.08", "2.09", "2.13", "2.14", "2.15")
+@pytest.mark.req("1.20", "1.64", "1.67", "1.68", "2.05", "2.06", "2.08", "2.09", "2.13", "2.14", "2.15", "1.66")
 async def test_exchange_service_answers_under_every_name_of_the_seeds(bench: Any) -> None:
     exchange = bench.gateway.exchange
     kind = type(exchange)

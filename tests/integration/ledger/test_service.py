@@ -102,6 +102,20 @@ async def test_ledger_records_of_a_farm_become_positions_and_answers(url: str):
     assert len(trades["trades"]) == 10
 
 
+@pytest.mark.req("4.49", "3.33")
+async def test_ledger_pool_and_streams_are_metrics(url: str):
+    async with started() as bus, living(bus, url) as service:
+        await bus.send(AuditNote("ana", "test", "look", "x", "ok"))
+        await ask(bus, "settle")
+        length = f'omega_stream_length{{topic="{bus.topics.audit()}"}}'
+        await eventually(lambda: service.metrics.samples().get(length, 0) >= 1)
+        read = service.get_metrics()
+
+    assert read['omega_database_connections{service="ledger",state="allowed"}'] == 10
+    assert read['omega_database_transactions_total{outcome="served",service="ledger"}'] >= 2
+    assert read['omega_database_transactions_total{outcome="refused",service="ledger"}'] == 0
+
+
 async def test_ledger_wrong_questions_are_denied(url: str):
     async with started() as bus, living(bus, url):
         with pytest.raises(Denied, match="settle"):
@@ -249,7 +263,7 @@ async def test_ledger_bus_away_for_a_while_catches_up(url: str):
     assert summary["totals"] | {"decisions": 40, "fills": 10} == summary["totals"]
 
 
-@pytest.mark.req("4.19", "4.21")
+@pytest.mark.req("4.19", "4.21", "2.122")
 async def test_ledger_process_killed_again_and_again_writes_everything_once(valkey: ValkeyServer, tmp_path: Path):
     """A real process over a real server is killed (SIGKILL) in the middle of its work, twice."""
     url = f"sqlite:///{tmp_path}/farm.sqlite"

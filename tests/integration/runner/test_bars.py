@@ -184,6 +184,7 @@ async def test_bars_role_of_a_stop_fill_closes_the_book(desk: Any) -> None:
     assert (told.fills, str(told.realised)) == (2, "-10.0")
 
 
+@pytest.mark.req("1.76")
 async def test_bars_second_runner_waits_for_the_lease(desk: Any) -> None:
     """Only one process of a bot decides; the second is not ready and says why."""
     from services.runner.service import RunnerService

@@ -18,7 +18,7 @@ from services.runner.state import BotState
 from .conftest import DROP, FALL, JUMP, settings
 
 
-@pytest.mark.req("1.13")
+@pytest.mark.req("1.13", "2.38")
 async def test_restore_after_kill_book_window_and_counts_are_back(desk: Any) -> None:
     await desk.close(JUMP)
     await desk.decided(1)
@@ -116,6 +116,7 @@ async def test_restore_same_intent_after_kill_has_the_same_id(desk: Any) -> None
     assert len(await desk.decisions()) == 2
 
 
+@pytest.mark.req("2.38")
 @pytest.mark.parametrize("text", ["{", '{"portfolio": {}}', "[]"])
 async def test_restore_unsound_state_refuses_to_trade(text: str, make_desk: Callable[..., Any]) -> None:
     """A bot never trades on a state that it cannot read; it says what to delete and is not ready."""

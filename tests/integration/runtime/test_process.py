@@ -77,7 +77,7 @@ def follow(process: subprocess.Popen[str], event: str) -> tuple[list[dict[str, A
     raise AssertionError(f"{event} never came; {lines} {error}")
 
 
-@pytest.mark.req("1.54", "2.69", "4.17", "2.133", "4.16", "2.117")
+@pytest.mark.req("1.54", "2.69", "4.17", "2.133", "4.16", "2.117", "4.54")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_process_signal_drains_it_and_it_exits_with_0(server: ValkeyServer, number: signal.Signals) -> None:
     process = start(server.url, OMEGA_GATEWAY__API_KEY="planted-key-1")
@@ -95,6 +95,7 @@ def test_process_signal_drains_it_and_it_exits_with_0(server: ValkeyServer, numb
     assert time.monotonic() - began < 5
     assert events.index("work.drained") < events.index("service.ended")
     assert 'omega_service_info{instance="sample-' in metrics
+    assert float(metrics.partition('omega_collector_frozen{service="sample"} ')[2].split()[0]) > 10_000
     assert error == ""
     assert "planted-key-1" not in out + json.dumps(lines)
     assert any(line["event"] == "work.begun" and line["text"] == "key is [redacted]" for line in lines)

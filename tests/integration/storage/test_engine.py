@@ -100,7 +100,36 @@ async def test_insert_new_known_rows_are_left_out_of_the_answer(database: Databa
     assert (first, second) == ({("dev:evt:ledger",)}, {("b",)})
 
 
-@pytest.mark.req("2.114", "3.18")
+@pytest.mark.req("4.49")
+async def test_pool_under_load_is_counted_and_refuses_beyond_its_size(url: str):
+    """Twelve readers want three connections: nine are told which setting to raise, and the use is there to be read."""
+    database = Database(url, pool_size=2, max_overflow=1, pool_timeout_s=0.05)
+    await upgrade(database)
+    before, let_go, inside = database.pool(), asyncio.Event(), 0
+
+    async def read() -> None:
+        nonlocal inside
+        async with database.reading():
+            inside += 1
+            await let_go.wait()
+
+    readers = [asyncio.ensure_future(read()) for _ in range(12)]
+    while sum(reader.done() for reader in readers) < 9:  # noqa: ASYNC110 - the pool tells nobody
+        await asyncio.sleep(0.01)
+    full = database.pool()
+    let_go.set()
+    answers = await asyncio.gather(*readers, return_exceptions=True)
+    after = database.pool()
+    await database.close()
+
+    refused = [answer for answer in answers if isinstance(answer, TransientError)]
+    assert (len(refused), inside) == (9, 3)
+    assert all("database.pool_size" in str(error) for error in refused)
+    assert (full.used, full.allowed, full.refused - before.refused) == (3, 3, 9)
+    assert (after.used, after.served - before.served) == (0, 3)
+
+
+@pytest.mark.req("2.114", "3.18", "4.49")
 async def test_pool_exhausted_is_an_error_with_a_name(url: str):
     small = Database(url, pool_size=1, pool_timeout_s=0.05)
     await upgrade(small)

@@ -70,6 +70,7 @@ def test_psychology_live_only_shrinks(draft: Decision, profile: Profile, mind: A
     assert 1.0 <= most <= draft.leverage
 
 
+@pytest.mark.req("2.62")
 @settings(max_examples=CASES, deadline=None)
 @given(
     draft=drafts,

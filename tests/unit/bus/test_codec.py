@@ -47,6 +47,7 @@ def test_decode_unknown_field_is_ignored():
     assert decode(json.dumps(wire, separators=(",", ":")).encode()) == wrapped(samples("fill")[0])
 
 
+@pytest.mark.req("4.26", "4.07")
 def test_produce_unknown_field_is_forbidden():
     with pytest.raises(TypeError):
         Quote(venue="v", symbol="s", bid=1.0, ask=1.0, last=1.0, mark=1.0, ts_ns=1, newer=2)
@@ -76,6 +77,7 @@ def test_encode_header_texts_are_escaped():
     assert decode(encode(envelope)) == envelope
 
 
+@pytest.mark.req("4.26")
 @pytest.mark.parametrize(
     "raw",
     [
@@ -94,6 +96,7 @@ def test_decode_rubbish_is_corrupt_data(raw: bytes):
         decode(raw)
 
 
+@pytest.mark.req("4.20")
 def test_decode_old_version_is_brought_to_today(monkeypatch: pytest.MonkeyPatch):
     """Version 1 had one price; version 2 has bid and ask."""
     spec = replace(rows.BY_NAME["md.quote"], version=3)

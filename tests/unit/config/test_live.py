@@ -19,10 +19,12 @@ def of(env: str, overrides: dict[str, str], service: str = "") -> Mode:
     return load(env=env, environ={}, overrides=overrides, service=service).settings.trading.mode
 
 
+@pytest.mark.req("2.04")
 def test_live_with_all_three_switches_is_let_through() -> None:
     assert of("live", SWITCHES) is Mode.LIVE
 
 
+@pytest.mark.req("2.04")
 @pytest.mark.parametrize("missing", list(SWITCHES))
 def test_live_without_one_switch_is_refused_in_one_paragraph(missing: str) -> None:
     off = {"trading.mode": "paper", "trading.live_accounts": "other", "trading.confirmed_limits": "false"}

@@ -84,7 +84,7 @@ def test_unknown_section_key_finds_its_section(config_dir: Path, write: Write) -
         of(config_dir)
 
 
-@pytest.mark.req("0.36")
+@pytest.mark.req("0.36", "4.26")
 @pytest.mark.parametrize(
     ("text", "words"),
     [

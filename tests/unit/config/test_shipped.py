@@ -30,7 +30,7 @@ def test_shipped_settings_load_and_name_four_bots(env: str) -> None:
     assert settings.environment.name == env
 
 
-@pytest.mark.req("0.61")
+@pytest.mark.req("0.61", "2.62")
 @pytest.mark.parametrize("env", ["dev", "paper"])
 def test_shipped_cosmic_master_switch_is_off(env: str) -> None:
     cosmic = load(env=env, environ={}).settings.cosmic

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from omega.telemetry.catalogue import ALERTS, METRICS
+from omega.telemetry.catalogue import ALERTS, METRICS, RECORDINGS
 from omega.topology import farm
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,13 +71,36 @@ def test_dashboard_panels_do_not_overlap(generate: ModuleType) -> None:
 
 @pytest.mark.req("0.12")
 def test_rules_link_to_runbooks_that_say_what_to_do(generate: ModuleType) -> None:
-    [group] = yaml.safe_load(generate.rules())["groups"]
+    group, _ = yaml.safe_load(generate.rules())["groups"]
 
     assert len(group["rules"]) == len(ALERTS)
     for rule in group["rules"]:
         page = (ROOT / rule["annotations"]["runbook_url"]).read_text()
         assert page.startswith(f"# {rule['alert']}: ")
         assert re.findall(r"^## (.+)$", page, re.MULTILINE) == ["Symptom", "What it means", "What to do", "Commands"]
+
+
+@pytest.mark.req("4.60", "4.58")
+def test_rules_every_alert_and_every_recorded_figure_has_a_test_for_promtool() -> None:
+    """An alert that nobody has seen fire, and stay quiet, is a hope."""
+    cases = yaml.safe_load((ROOT / "deploy/prometheus/tests/farm.yml").read_text())["tests"]
+    tried = {row["alertname"]: False for case in cases for row in case.get("alert_rule_test", ())}
+    for case in cases:
+        for row in case.get("alert_rule_test", ()):
+            tried[row["alertname"]] |= bool(row["exp_alerts"])
+    asked = " ".join(row["expr"] for case in cases for row in case.get("promql_expr_test", ()))
+
+    assert tried == {alert.name: True for alert in ALERTS}
+    assert [row.name for row in RECORDINGS if row.name not in asked] == []
+
+
+@pytest.mark.req("3.30", "3.32", "3.33")
+def test_dashboard_shows_every_figure_that_prometheus_records(generate: ModuleType) -> None:
+    panels = json.loads(generate.dashboard())["panels"]
+    shown = {target["expr"] for panel in panels for target in panel.get("targets", ())}
+
+    assert {row.name for row in RECORDINGS} <= shown
+    assert {"job:up:ratio_1d", "service:errors:rate_5m", "service:cpu:rate_5m", "service:memory:max_1h"} <= shown
 
 
 def test_prometheus_scrapes_every_service_by_name(generate: ModuleType) -> None:

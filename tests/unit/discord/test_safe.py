@@ -5,6 +5,7 @@ import pytest
 from services.discord_bot.safe import plain, safe, safe_code
 
 
+@pytest.mark.req("2.124")
 @pytest.mark.parametrize(
     "attack",
     [

@@ -1,15 +1,19 @@
 """What the bot refuses to start with, and who may do what."""
 
+import asyncio
+from importlib.metadata import version
 from typing import Any
 
 import discord
 import pytest
+from discord.ext import commands
 from discord.http import Route
 
 from omega.bus import MemoryBus
 from omega.config import Settings
 from omega.errors import ConfigError, TransientError
 from services.discord_bot.aim import aim
+from services.discord_bot.client import FarmClient
 from services.discord_bot.service import DiscordBotService, _raise_from
 from services.discord_bot.tiers import Tier, tier_of
 
@@ -104,3 +108,23 @@ def test_end_of_the_session_is_an_error_of_our_tree(error: BaseException | None,
     with pytest.raises(becomes) as caught:
         _raise_from(_Ended(error))  # type: ignore[arg-type]
     assert caught.value.exit_code == status
+
+
+@pytest.mark.req("1.91")
+async def test_client_reads_no_message_and_has_slash_commands_alone():
+    """Trading needs guilds and nothing privileged; text that people write reaches the bot in no way."""
+    settings = Settings.model_validate({"discord_bot": {"token": "t", "guild_id": "1"}})
+    service = DiscordBotService(settings=settings, bus=MemoryBus())
+    client = FarmClient(service.desk, service.metrics, asyncio.Event())
+
+    assert tuple(map(int, version("discord.py").split(".")[:2])) >= (2, 7)
+    assert client.intents.value == discord.Intents(guilds=True).value
+    assert not client.intents.message_content
+    assert not isinstance(client, commands.Bot)
+    assert not hasattr(client, "on_message")
+    client.tree.plant(client.home)
+    assert {type(one) for one in client.tree.get_commands(guild=client.home)} <= {
+        discord.app_commands.Command,
+        discord.app_commands.Group,
+    }
+    assert client.tree.get_commands(guild=client.home)

@@ -265,6 +265,7 @@ def test_what_every_fill_asks_never_reads_the_whole_journal(journal: Journal) ->
     ] == []
 
 
+@pytest.mark.req("2.124")
 def test_nonce_is_used_once(journal: Journal) -> None:
     assert journal.use_nonce("n")
     assert not journal.use_nonce("n")

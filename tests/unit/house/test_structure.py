@@ -52,7 +52,7 @@ def lint(project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.req("0.04", "0.25", "0.07")
+@pytest.mark.req("0.04", "0.25", "0.07", "3.03", "4.01", "4.30", "2.21", "1.08")
 @pytest.mark.parametrize(
     ("path", "planted", "contract"),
     [
@@ -60,12 +60,15 @@ def lint(project: Path) -> subprocess.CompletedProcess[str]:
         ("omega/engine/step.py", "import omega.bus", "the engine knows no edge"),
         ("services/runner/intents.py", "import ccxt", "only the gateway speaks to exchanges"),
         ("services/runner/intents.py", "import services.gateway.rows", "services share topics, not code"),
+        ("personas/biel.py", "import asyncio", "the pure core"),
         ("omega/runtime/life.py", "import services.ledger", "the library knows no service"),
     ],
 )
 def test_structure_planted_import_breaks_its_contract(path: str, planted: str, contract: str, project: Path) -> None:
     file = project / path
-    head, line, rest = file.read_text(encoding="utf-8").partition("from __future__ import annotations\n")
+    text = file.read_text(encoding="utf-8")
+    future = "from __future__ import annotations\n"
+    head, line, rest = text.partition(future) if future in text else (text, "", "")
     file.write_text(f"{head}{line}\n{planted}\n{rest}", encoding="utf-8")
 
     done = lint(project)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
 
@@ -26,10 +28,12 @@ from omega.domain import (
     VenueName,
 )
 from omega.errors import ConfigError, CorruptData, InvariantBroken
+from omega.telemetry import Metrics
 from services.runner.bot import Bot
 from services.runner.charter import Charter
 from services.runner.seen import Again, Changed, Closed, Filled, Flattened, Funded, History, Passed, Seen, Told
 from services.runner.state import BotState, Order
+from services.runner.status import set_gauges
 
 MINUTE = 60_000_000_000
 BTC = Instrument(
@@ -211,3 +215,43 @@ def test_bot_fill_and_payment_that_come_again_are_booked_once_also_after_a_resta
     assert bot.position == again.position == Decimal("0.1")
     assert bot.state.portfolio.state() == again.state.portfolio.state() == before
     assert (bot.state.fills, bot.state.read, again.state.read) == (1, "9-1", "9-2")
+
+
+@pytest.mark.req("0.40")
+def test_gauges_tell_profit_exposure_costs_and_the_share_of_trips_that_won() -> None:
+    metrics, bot = Metrics(), warm()
+    set_gauges(metrics, bot, None)
+    assert not [name for name in metrics.samples() if name.startswith("omega_bot_win_rate")]
+    for number, (side, price) in enumerate(
+        ((Side.BUY, "100"), (Side.SELL, "110"), (Side.BUY, "100"), (Side.SELL, "90"))
+    ):
+        bot.take(Filled(replace(fill(side, "1", price), trade_id=TradeId(f"trip{number}")), f"{number + 1}-0"))
+    bot.take(Filled(replace(fill(Side.SELL, "2", "100"), trade_id=TradeId("open")), "9-0"))
+    set_gauges(metrics, bot, None)
+
+    book, read = bot.state.portfolio.position, metrics.samples()
+    assert (book.trades, book.wins, book.size) == (2, 1, Decimal(-2))
+    assert read['omega_bot_win_rate{bot="alpha"}'] == 0.5
+    assert read['omega_bot_exposure{bot="alpha"}'] == 200
+    assert read['omega_bot_fees{bot="alpha"}'] == pytest.approx(float(book.fees))
+    assert read['omega_bot_funding{bot="alpha"}'] == pytest.approx(float(book.funding))
+    assert read['omega_bot_pnl{bot="alpha"}'] == pytest.approx(float(book.net))
+    assert read['omega_bot_drawdown{bot="alpha"}'] == bot.state.portfolio.drawdown
+    assert read['omega_bot_bar_seconds{bot="alpha"}'] == 60
+
+
+@pytest.mark.req("4.55")
+def test_bot_that_decides_for_long_holds_no_more_memory_than_before() -> None:
+    """Every bar is folded and forgotten but for the window: what is allocated after 2,000 is what was after 1,000."""
+    bot, held = warm(), []
+    tracemalloc.start()
+    try:
+        for row in range(1_000, 3_001):
+            bot.take(Closed(bar(row, 1_000.0 + row % 17), entries=True))
+            if row % 1_000 == 0:
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+    assert held[2] - held[1] < 20_000, held

@@ -290,6 +290,7 @@ def test_mind_and_sky_live_only_ever_shrink_risk(profile: str, preset: str) -> N
     assert entries >= 3
 
 
+@pytest.mark.req("2.38")
 def test_state_saved_before_there_were_minds_is_read() -> None:
     bot = warm()
     old = {key: value for key, value in json.loads(bot.state.dump()).items() if key not in {"trips", "temper"}}
