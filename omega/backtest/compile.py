@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from omega._without import without
 
-_PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/analytics")
+_PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/backtest/sweep", "omega/analytics")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _NEEDLESS: Final = ("scipy", "coverage", "cffi", "yaml")
 """What numba loads where it finds it, for functions that nobody calls: linear algebra, a coverage tool, a C parser."""
