@@ -188,8 +188,10 @@ class _Here:
     """Runs the chunks in this process."""
 
     def __init__(self, plan: Plan, market: Market) -> None:
+        from omega.backtest.pages import keep_pages
         from omega.backtest.sweep.evaluate import Evaluator
 
+        keep_pages()
         self._evaluator = Evaluator(plan.job, market)
         self.modes: set[str] = set()
         self.peak_rss_mb = 0.0
