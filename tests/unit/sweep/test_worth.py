@@ -59,7 +59,7 @@ def test_position_longer_than_what_is_gathered_loses_no_close() -> None:
     m = _money()
 
     compiled(cross_all)(
-        rows, rows, close, close, *words, 0.0, 0.0, np.zeros(1, np.int64), m[np.newaxis], np.zeros((1, 1)), np.ones(DESK)
+        rows, rows, close, close, *words, 0.0, 0.0, np.zeros(1, np.int64), m[None], np.zeros((1, 1)), np.ones(DESK)
     )
 
     expected, size = _money(), 1_000.0 / close[1]
