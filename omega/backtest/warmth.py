@@ -36,8 +36,9 @@ def _signals(bars: Bars, p: _Params) -> Signals:
 
 
 def exercise() -> None:
-    """Run the loop without influences and with them."""
+    """Run the loop without influences and with them, and name the regimes that traders go by."""
     from omega.backtest.influences import Influences
+    from omega.backtest.regimes import name_compiled
 
     entry = StrategyEntry("warmth", _signals, _Params, lambda _: 0, ("in",), False, False, None, "")
     flat = np.full(_BARS, 100.0)
@@ -45,6 +46,7 @@ def exercise() -> None:
     market = Market("WARMTH", bars, _MINUTE_NS)
     backtest(entry, _Params(), market, compiled=True)
     backtest(entry, _Params(), market, influences=Influences(profile=Profile()), compiled=True)
+    name_compiled(bars)
 
 
 def main() -> None:
