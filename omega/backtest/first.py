@@ -7,7 +7,6 @@ of moderate length is not made to wait: the machine code is made for the next on
 from __future__ import annotations
 
 import atexit
-import subprocess
 import sys
 from contextlib import suppress
 from typing import Any, Final
@@ -65,6 +64,8 @@ def interpreted() -> bool:
 
 def compile_for_the_next() -> bool:
     """Start a process that compiles for the next one and outlives this; tell whether there was a need and a place."""
+    import subprocess  # here, for the sake of all who need none
+
     from omega.backtest.compile import compiled as twin
     from omega.backtest.compile import lasting_folder
 
