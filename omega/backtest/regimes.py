@@ -66,9 +66,7 @@ def name_all(close: F64, moves: F64, found: I8) -> None:
         end = min(begin + BLOCK, close.shape[0])
         measure(close[begin - PAST : end], moves[0], moves[1])
         ways, kinds = moves[0], found[begin:end]
-        judge(
-            close[begin:end], close[begin - SPAN :], ways, ways[SPAN:], ways[2 * SPAN :], ways[3 * SPAN :], kinds
-        )
+        judge(close[begin:end], close[begin - SPAN :], ways, ways[SPAN:], ways[2 * SPAN :], ways[3 * SPAN :], kinds)
         for j in range(kinds.shape[0]):
             kind = kinds[j]
             agreed = agreed + 1 if kind == last else 1
