@@ -19,12 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent
 YEAR = 525_600
 MINUTE_NS = 60_000_000_000
 KEPT = "OMEGA_BENCH_COLUMNS"
+SHARED = Path(os.environ.get("OMEGA_SHARED_DATA", ROOT.parent / "shared" / "data"))
+FUNDING = SHARED / "derivs/BTCUSDT_PERP-funding-8h.csv"
+"""Recorded funding rates, where they are at hand."""
 COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 def source(given: str = "") -> tuple[Path, str]:
     """Return the file to read and what to say about it."""
-    recorded = Path(os.environ.get("OMEGA_SHARED_DATA", ROOT.parent / "shared" / "data")) / "ohlcv/BTCUSDT-1m.parquet"
+    recorded = SHARED / "ohlcv/BTCUSDT-1m.parquet"
     if given:
         return Path(given), given
     if recorded.is_file():

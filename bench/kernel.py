@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,13 @@ CHECKS = {
     # The year 2022, from the bench's definition: round trips and final equity with TA-Lib's averages.
     "j2": (9_798, 0.03930893817058),
 }
-NEEDED = ("limit", "j1", "limit", "j2", "limit", "influences", "limit", "j3", "j3_two", "limit", "cold", "warm")
+NEEDED = (
+    "limit", "j1", "j1_influences", "limit", "j2", "j2_influences", "limit", "j3", "j3_two", "limit", "j3_long",
+    "j3_long_two", "limit", "cold", "warm",
+)  # fmt: skip
+LIMITS = {"j1": "J1 + curve", "j2": "J2 + curve + trades"}
+MOVED = "_influences"
+"""What the name of a job ends with that has funding, psychology and a cosmic factor on."""
 BARS = (100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 SYMBOLS = (1, 2, 5, 10, 20, 50)
 
@@ -116,23 +123,11 @@ def _single(count: int, influences: bool = False, **values: Any) -> dict[str, An
     entry, params = _entry(**values)
     more: dict[str, Any] = {}
     if influences:
-        from dataclasses import replace
-
-        import numpy as np
-
-        from omega.backtest.influences import load_influences
-        from omega.backtest.types import FundingSeries
-
-        eight = 8 * 3_600_000_000_000
-        instants = np.arange(-(-int(market.bars.ts[0]) // eight) + 1, int(market.bars.ts[-1]) // eight) * eight
-        market = replace(market, funding=FundingSeries(instants, np.full(len(instants), 0.0001)))
-        more["influences"] = load_influences(
-            "strategic", "only_moon_phase", market.bars.ts, timeframe_ns=market.timeframe_ns
-        )
+        market, more = _moved(market)
     rules = _rules()
 
     def run() -> Any:
-        result = backtest(entry, params, market, rules=rules, warmup=0, **more)
+        result = backtest(entry, params, market, rules=rules, warmup=0, compiled=True, **more)
         return result, result.seven
 
     seconds, (result, seven) = _timed(run)
@@ -142,6 +137,27 @@ def _single(count: int, influences: bool = False, **values: Any) -> dict[str, An
         "equity": seven["final_equity"],
         "every_metric_ms": round(statistics.median(every) * 1e3, 2),
     }
+
+
+def _moved(market: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the market with its funding, recorded where a record is at hand, and a trader under a sky."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from data import FUNDING
+    from omega.backtest.influences import load_influences
+    from omega.backtest.types import FundingSeries
+    from omega.storage.lake.funding import read_funding
+
+    if FUNDING.is_file():
+        funding = read_funding(FUNDING)
+    else:
+        eight = 8 * 3_600_000_000_000
+        instants = np.arange(-(-int(market.bars.ts[0]) // eight) + 1, int(market.bars.ts[-1]) // eight) * eight
+        funding = FundingSeries(instants, np.full(len(instants), 0.0001))
+    who = load_influences("strategic", "only_moon_phase", market.bars.ts, timeframe_ns=market.timeframe_ns)
+    return replace(market, funding=funding), {"influences": who}
 
 
 def j1() -> dict[str, Any]:
@@ -162,14 +178,21 @@ def j2() -> dict[str, Any]:
     return found
 
 
-def influences() -> dict[str, Any]:
-    """Time J2 with funding, psychology and a cosmic factor on."""
+def j1_influences() -> dict[str, Any]:
+    """Time J1 with recorded funding, psychology and a cosmic factor on."""
+    from data import YEAR
+
+    return _single(YEAR, influences=True)
+
+
+def j2_influences() -> dict[str, Any]:
+    """Time J2 with recorded funding, psychology and a cosmic factor on."""
     from data import YEAR
 
     return _single(YEAR, influences=True, stop_pct=0.02, target_pct=0.04)
 
 
-def _sweep(workers: int) -> dict[str, Any]:
+def _sweep(workers: int, slow: str = "40:230:10") -> dict[str, Any]:
     from omega.backtest.sweep.goal import goals_of
     from omega.backtest.sweep.job import Job
     from omega.backtest.sweep.plan import Plan
@@ -179,7 +202,7 @@ def _sweep(workers: int) -> dict[str, Any]:
 
     entry, _ = _entry()
     market = _market()
-    space = space_of(entry.params, ["fast=5:32:3", "slow=40:230:10"], {})
+    space = space_of(entry.params, ["fast=5:32:3", f"slow={slow}"], {})
     job = Job("ema_cross", {"stop_pct": 0.0}, _rules(), Costs(), 10_000.0)
     reports = []
     with tempfile.TemporaryDirectory() as folder:
@@ -211,6 +234,16 @@ def j3_two() -> dict[str, Any]:
     return _sweep(2)
 
 
+def j3_long() -> dict[str, Any]:
+    """Time 2,000 pairs on one core: what a sweep costs once its workers have their memory and their averages."""
+    return _sweep(1, "40:239:1")
+
+
+def j3_long_two() -> dict[str, Any]:
+    """Time the same on two worker processes."""
+    return _sweep(2, "40:239:1")
+
+
 def bars(count: int) -> dict[str, Any]:
     """Time J2 over so many bars."""
     return _single(count, stop_pct=0.02, target_pct=0.04)
@@ -230,9 +263,11 @@ def _first(cache: str) -> tuple[float, float]:
     """Return how long a new process takes to its first result, by the clock and in processor time."""
     code = (
         "import sys; sys.path[:0] = [{bench!r}, {root!r}]\n"
-        "import kernel\nfrom omega.backtest.run import backtest\n"
+        "import atexit, kernel\nfrom omega.backtest.run import backtest\n"
         "entry, params = kernel._entry(stop_pct=0.02, target_pct=0.04)\n"
         "print(backtest(entry, params, kernel._market(), rules=kernel._rules()).final_equity)\n"
+        # What it would have compiled behind its back is timed by itself.
+        "from omega.backtest.first import compile_for_the_next\natexit.unregister(compile_for_the_next)\n"
     ).format(bench=str(ROOT / "bench"), root=str(ROOT))
     began, busy = time.perf_counter(), _children_s()
     subprocess.run(
@@ -247,23 +282,41 @@ def _children_s() -> float:
 
 
 def cold() -> dict[str, Any]:
-    """Time a new process to its first result without any compiled code."""
-    with tempfile.TemporaryDirectory() as cache:
+    """Time a new process to its first result without any compiled code, and what is compiled behind its back."""
+    with _cache() as cache:
         seconds, processor = _first(cache)
-        return {"seconds": seconds, "processor_s": processor}
+        return {"seconds": seconds, "processor_s": processor, "compiled_behind_processor_s": _compile(cache)}
 
 
 def warm() -> dict[str, Any]:
     """Time a new process to its first result with compiled code on the disk."""
-    with tempfile.TemporaryDirectory() as cache:
-        _first(cache)
-        runs = [_first(cache) for _ in range(3)]
+    with _cache() as cache:
+        _compile(cache)
+        runs = [_first(cache) for _ in range(5)]
         return {"seconds": min(run[0] for run in runs), "processor_s": min(run[1] for run in runs)}
 
 
+@contextmanager
+def _cache() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["NUMBA_CACHE_DIR"] = cache
+        yield cache
+
+
+def _compile(cache: str) -> float:
+    """Compile as a first back-test has it done; return the processor time."""
+    busy = _children_s()
+    subprocess.run(
+        [sys.executable, "-m", "omega.backtest.warmth"], check=True, env={**os.environ, "NUMBA_CACHE_DIR": cache}
+    )
+    return round(_children_s() - busy, 3)
+
+
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
-    job.__name__: job for job in (limit, j1, j2, influences, j3, j3_two, bars, symbols, cold, warm)
-}
+    job.__name__: job for job in (
+        limit, j1, j2, j1_influences, j2_influences, j3, j3_two, j3_long, j3_long_two, bars, symbols, cold, warm,
+    )
+}  # fmt: skip
 
 
 def alone(name: str, *more: str) -> dict[str, Any]:
@@ -284,14 +337,19 @@ def measure(jobs: tuple[str, ...] = NEEDED) -> dict[str, Any]:
     found: dict[str, Any] = {"data": source()[1], "load": os.getloadavg()[0]}
     with kept():
         _run_all(jobs, found)
-    one, two = found.get("j3", {}), found.get("j3_two", {})
-    if one.get("combos_s") and two.get("combos_s"):
-        found["two cores over one"] = round(two["combos_s"] / one["combos_s"], 2)
-        # What two cores would do of it if nobody else wanted them: processor time knows no neighbours.
-        found["two cores over one, by processor time"] = round(2 * two["combos_core_s"] / one["combos_core_s"], 2)
-    plain, moved = found.get("j2", {}), found.get("influences", {})
-    if plain.get("ms") and moved.get("ms"):
-        found["influences over plain"] = round(moved["ms"] / plain["ms"], 2)
+    for name in ("j3", "j3_long"):
+        one, two = found.get(name, {}), found.get(name + "_two", {})
+        if one.get("combos_s") and two.get("combos_s"):
+            found[f"{name}: two cores over one"] = round(two["combos_s"] / one["combos_s"], 2)
+            # What two cores would do of it if nobody else wanted them: processor time knows no neighbours.
+            by_processor = round(2 * two["combos_core_s"] / one["combos_core_s"], 2)
+            found[f"{name}: two cores over one, by processor time"] = by_processor
+    for name in LIMITS:
+        plain, moved = found.get(name, {}), found.get(name + MOVED, {})
+        if plain.get("ms") and moved.get("ms"):
+            found[f"{name}: influences over plain"] = round(moved["ms"] / plain["ms"], 2)
+            by_processor = round(moved["processor_ms"] / plain["processor_ms"], 2)
+            found[f"{name}: influences over plain, by processor time"] = by_processor
     return found
 
 
@@ -304,11 +362,11 @@ def _run_all(jobs: tuple[str, ...], found: dict[str, Any]) -> None:
             bare.append(made)
             found["limit"] = made
             continue
-        for loop, key in (("J1 + curve", "j1"), ("J2 + curve + trades", "j2"), ("J2 + curve + trades", "influences")):
-            if name == key and bare and "m_bars_s" in made and loop in bare[-1]:
-                made["limit_over_ours"] = round(bare[-1][loop]["m_bars_s"] / made["m_bars_s"], 2)
-                spent = made["processor_ms"] / bare[-1][loop]["processor_ms"]
-                made["limit_over_ours, by processor time"] = round(spent, 2)
+        loop = LIMITS.get(name.removesuffix(MOVED))
+        if loop and bare and "m_bars_s" in made and loop in bare[-1]:
+            made["limit_over_ours"] = round(bare[-1][loop]["m_bars_s"] / made["m_bars_s"], 2)
+            spent = made["processor_ms"] / bare[-1][loop]["processor_ms"]
+            made["limit_over_ours, by processor time"] = round(spent, 2)
         if "combos_core_s" in made and bare and "J1 + curve" in bare[-1]:
             # A combination of the sweep beside a pass of the bare loop J1, both in processor time.
             passes = 1e3 / bare[-1]["J1 + curve"]["processor_ms"]

@@ -21,6 +21,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE.parent), str(ROOT)]
 
+from kernel import LIMITS, MOVED, alone  # noqa: E402 - from the folder above
+
 HOME = ROOT / "var" / "peers"
 LONGEST_S = 1_200
 
@@ -53,13 +55,8 @@ PEERS = (
         "nautilus_trader", "nautilus", "nautilus_job.py", ("nautilus_trader==1.221.0", "pandas==2.3.3"), jobs="j1",
         repeats=0,
     ),
+    Peer("freqtrade", "freqtrade", "freqtrade_job.py", ("freqtrade==2026.9",), jobs="j1,j2", repeats=0),
 )  # fmt: skip
-
-NOT_RUN = {
-    "freqtrade": "not measured: 2026.9 did not install within ten minutes where it was tried; and its Backtesting asks "
-    "the exchange for markets, fees and leverage tiers before the first bar, so without a network it does not start",
-}
-"""Peers that are named and not run, each with its reason."""
 
 
 def environment(peer: Peer) -> tuple[Path | None, str]:
@@ -103,8 +100,6 @@ def _theirs(python: Path, peer: Peer, columns: Path) -> dict[str, Any]:
 
 def compare(names: tuple[str, ...] = (), rounds: int = 2) -> dict[str, Any]:
     """Run the peers, ours around each of them, and return figures and ratios by peer and job."""
-    from kernel import alone
-
     from data import YEAR, kept, source
 
     chosen = [peer for peer in PEERS if not names or peer.name in names]
@@ -113,7 +108,6 @@ def compare(names: tuple[str, ...] = (), rounds: int = 2) -> dict[str, Any]:
         "bars": YEAR,
         "load": os.getloadavg()[0],
         "peers": {},
-        "not run": NOT_RUN,
     }
     with kept() as columns:
         for peer in chosen:
@@ -122,16 +116,18 @@ def compare(names: tuple[str, ...] = (), rounds: int = 2) -> dict[str, Any]:
             if python is None:
                 found["peers"][peer.name] = {"not installed": why}
                 continue
-            ours, theirs = [_ours(alone, peer)], []
+            ours, theirs = [_ours(peer)], []
             for _ in range(rounds):
                 theirs.append(_theirs(python, peer, columns))
-                ours.append(_ours(alone, peer))
+                ours.append(_ours(peer))
             found["peers"][peer.name] = _beside(peer, ours, theirs, YEAR)
     return found
 
 
-def _ours(alone: Any, peer: Peer) -> dict[str, Any]:
-    return {job: alone(job) for job in peer.jobs.split(",")}
+def _ours(peer: Peer) -> dict[str, Any]:
+    """Run the peer's jobs, and J1 and J2 once more with funding, psychology and a cosmic factor on."""
+    jobs = peer.jobs.split(",")
+    return {job: alone(job) for job in (*jobs, *(job + MOVED for job in jobs if job in LIMITS))}
 
 
 def _beside(peer: Peer, ours: list[dict[str, Any]], theirs: list[dict[str, Any]], count: int) -> dict[str, Any]:
@@ -152,7 +148,7 @@ def _beside(peer: Peer, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
             spent = rows[0]["combos"] / max(row["combos_core_s"] for row in mine)
         else:
             rate, unit = rows[0].get("bars", count) / second / 1e6, "M bars/s"
-            own = statistics.median(row["m_bars_s"] for row in mine)
+            own = _rate(mine)
             spent = rows[0].get("bars", count) / count * min(row["processor_ms"] for row in mine) / 1e3
         table[job] = {
             "unit": unit,
@@ -166,7 +162,37 @@ def _beside(peer: Peer, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
             "memory_mb": {"theirs": rows[0]["peak_rss_mb"], "ours": mine[0].get("peak_rss_mb")},
             "differs": rows[0]["differs"],
         }
+        moved = [row[job + MOVED] for row in ours if "failed" not in row.get(job + MOVED, {"failed": ""})]
+        if moved:
+            table[job]["ours with influences over theirs"] = round(_rate(moved) / rate, 2)
+            least = rows[0].get("bars", count) / count * min(row["processor_ms"] for row in moved) / 1e3
+            spent = min(row["processor_s"] for row in rows) / least
+            table[job]["ours with influences over theirs, by processor time"] = round(spent, 2)
     return table
+
+
+def _rate(rows: list[dict[str, Any]]) -> float:
+    return statistics.median(row["m_bars_s"] for row in rows)
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the ratios for people, ours over theirs: by the clock, by processor time, and both with influences on."""
+    lines = [
+        f"{'peer':<16} {'job':<3} {'theirs':>9} {'ours':>9} {'unit':<9} {'clock':>8} {'cpu':>8} {'influences':>18}"
+    ]
+    for name, jobs in found["peers"].items():
+        for job, row in jobs.items():
+            if not isinstance(row, dict):
+                if job != "version":
+                    lines.append(f"{name:<16} {job}: {row}")
+                continue
+            key = "ours with influences over theirs"
+            moved = f"{row[key]:.1f} / {row[key + ', by processor time']:.1f}" if key in row else ""
+            lines.append(
+                f"{name:<16} {job:<3} {row['theirs']:>9} {row['ours']:>9} {row['unit']:<9} {row['ours over theirs']:>8}"
+                f" {row['ours over theirs, by processor time']:>8} {moved:>18}"
+            )
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -174,9 +200,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="peers, comma separated: " + ", ".join(peer.name for peer in PEERS))
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="everything: trades, equity, memory, what differs")
     options = parser.parse_args()
     names = tuple(name for name in options.only.split(",") if name)
-    print(json.dumps(compare(names, options.rounds), indent=2))
+    found = compare(names, options.rounds)
+    print(json.dumps(found, indent=2) if options.json else table(found))
 
 
 if __name__ == "__main__":

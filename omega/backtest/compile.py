@@ -10,7 +10,9 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import FunctionType
@@ -18,10 +20,27 @@ from typing import Any, Final
 
 from omega._without import without
 
-_PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/analytics")
+_PACKAGES: Final = ("omega/engine", "omega/backtest", "omega/backtest/sweep", "omega/analytics")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _NEEDLESS: Final = ("scipy", "coverage", "cffi", "yaml")
 """What numba loads where it finds it, for functions that nobody calls: linear algebra, a coverage tool, a C parser."""
+
+
+_WAITS: Final = ContextVar("waits", default=True)
+
+
+class NotCompiled(Exception):  # noqa: N818 - an answer, not a failure
+    """There is no machine code yet for a function and the arguments that it was given."""
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Let a function that is not compiled yet raise NotCompiled instead of compiling; nothing of it has run then."""
+    before = _WAITS.set(False)
+    try:
+        yield
+    finally:
+        _WAITS.reset(before)
 
 
 @cache
@@ -44,6 +63,11 @@ def cache_folder() -> Path:
 
     The folder's name follows from the sources, because numba looks at the outermost function's file alone.
     """
+    return lasting_folder() or Path(tempfile.mkdtemp(prefix="omega-numba-"))
+
+
+def lasting_folder() -> Path | None:
+    """Return where machine code outlives this process, None where no such place can be written to."""
     for home in _homes():
         folder = home / _sources()
         try:
@@ -52,7 +76,7 @@ def cache_folder() -> Path:
             continue
         if os.access(folder, os.W_OK):
             return folder
-    return Path(tempfile.mkdtemp(prefix="omega-numba-"))
+    return None
 
 
 def _homes() -> tuple[Path, ...]:
@@ -129,6 +153,8 @@ def _find_before_preparing(twin: Any) -> None:
         with kept._guard_against_spurious_io_errors():  # noqa: SLF001 - as numba itself looks
             found = look(signature, target)
         if found is None:
+            if not _WAITS.get():
+                raise NotCompiled
             _prepare_to_compile()
         return found
 

@@ -18,6 +18,7 @@ import numpy as np
 from omega import plugins
 from omega.backtest.feeds import Feed
 from omega.backtest.presets import OFF, Preset, load_preset, load_trader
+from omega.backtest.regimes import regimes_of
 from omega.backtest.skies import HOUR_NS, sky_history
 from omega.domain import AuditEntry
 from omega.engine.adaptation import Adaptation, trait_moves, traits_by_regime
@@ -102,7 +103,7 @@ class Influences:
 
     def regimes(self, bars: Bars) -> I8:
         """Return what the traits of every bar go by, (n,); where nothing adapts the market counts as mixed."""
-        return regimes(bars) if self.adapts else np.zeros(bars.n, np.int8)
+        return regimes_of(bars) if self.adapts else np.zeros(bars.n, np.int8)
 
     def moves(self, bars: Bars) -> list[tuple[int, AuditEntry]]:
         """List every move of a trait as (open time of the bar, entry), as the runner's decisions record them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import inf
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from omega.backtest import legs
-from omega.backtest.loop import play
+from omega.backtest.first import run_loop, work_of
 from omega.backtest.outcome import Asked, Made, result_of
 from omega.backtest.pages import keep_pages
 from omega.backtest.types import Costs, Limits, Market, Result
@@ -43,7 +43,7 @@ def backtest(
     influences: Influences | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen, one value for all
     warmup: int | None = None,
-    compiled: bool = True,
+    compiled: bool | None = None,
     sparse: bool = True,
 ) -> Result:
     """Trade a strategy over recorded history, one equity for all markets.
@@ -58,7 +58,8 @@ def backtest(
         influences: psychology and cosmic factors over the same time; None for neither.
         limits: of the gate; none by default.
         warmup: bars before the first decision, the strategy's own need when None.
-        compiled: run machine code; False runs the very same text in Python, far slower.
+        compiled: True runs machine code and waits until it is made, False runs the very same text in Python, far
+            slower; None runs machine code, but for a first run that Python finishes before it would be made.
         sparse: walk stretches in which nothing can happen without looking at the state; the result is the same.
 
     Raises:
@@ -75,9 +76,14 @@ def backtest(
     book = _book(chosen, capital, costs, need, field)
     psyche, mind, sky = _influence(influences, chosen[0].timeframe_ns, field.axis, _regimes(influences, chosen))
     exits, most = (own.time_limit, own.trail, own.flip), (limits.order_notional, limits.position_notional)
-    _engine(compiled=compiled)(
-        field.axis, field.ts, field.bars, field.wants, field.rates, terms_of(own), exits, most, psyche, mind, sky,
-        sparse and len(chosen) == 1, book.f, book.k, book.m, book.law, book.equity, book.held, book.out,
+    walks = sparse and len(chosen) == 1
+    run_loop(
+        (
+            field.axis, field.ts, field.bars, field.wants, field.rates, terms_of(own), exits, most, psyche, mind, sky,
+            walks, book.f, book.k, book.m, book.law, book.equity, book.held, book.out,
+        ),
+        compiled=compiled,
+        work=work_of(len(field.ts), len(field.wants[2]), sparse=walks),
     )  # fmt: skip
     asked = Asked(strategy.name, params, chosen, own, costs, limits, need, capital, influences)
     made = Made(field.axis, field.bars[3], len(field.ts), book.m, book.equity, book.held, book.out)
@@ -128,7 +134,8 @@ def _book(markets: Sequence[Market], capital: float, costs: Costs, warmup: int, 
         law=np.array([_law(market, costs, s) for s, market in enumerate(markets)]),
         equity=np.empty(n),
         held=np.empty(n if len(markets) > 1 else 0),
-        out=np.empty((field.legs, legs.TRADE), order="F"),  # by columns, as trades are read
+        # By columns, as trades are read. A table of one row would be of both orders, and of another type to numba.
+        out=np.empty((max(field.legs, 2), legs.TRADE), order="F"),
     )
 
 
@@ -263,11 +270,3 @@ def _influence(given: Influences | None, timeframe_ns: int, axis: I64, regimes: 
     else:
         raise ConfigError("the cosmic series does not cover the bars; load the influences for the bars' own ts")
     return (given.traits, given.live, regimes), given.first_mind, sky
-
-
-def _engine(*, compiled: bool) -> Callable[..., None]:
-    if not compiled:
-        return play
-    from omega.backtest.compile import compiled as twin
-
-    return twin(play)

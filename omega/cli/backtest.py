@@ -357,6 +357,7 @@ def _deflated(result: Result, count: int, others: Sequence[float]) -> float | No
 
 
 def _outcome(subject: Subject, result: Result, figures: dict[str, float]) -> dict[str, Any]:
+    from omega.backtest.first import interpreted
     from omega.backtest.metrics import as_json
     from omega.backtest.report.words import timeframe
     from omega.domain.time import iso
@@ -375,6 +376,7 @@ def _outcome(subject: Subject, result: Result, figures: dict[str, float]) -> dic
         "final_equity": result.final_equity,
         "elapsed_s": result.elapsed_s,
         "bars_per_s": round(result.bars_per_s),
+        "compiled": not interpreted(),
         "data_hash": result.data_hash,
         "metrics": as_json(figures),
         "settings": _plain(result.settings),

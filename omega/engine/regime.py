@@ -32,9 +32,9 @@ CONFIRM: Final = 16
 """Bars in a row that must agree before a regime is named: a market at a threshold is mixed."""
 REGIME_BARS: Final = PAST + CONFIRM
 """Bars up to and with a row that the row's regime goes by."""
-_TRENDING: Final = 0.2
-_RANGING: Final = 0.1
-_VOLATILE: Final = 1.4
+TRENDING_FROM: Final = 0.2
+RANGING_TO: Final = 0.1
+VOLATILE_FROM: Final = 1.4
 _BLOCK: Final = 16_384
 """Rows named at a time: what is added up stays in the processor's own memory."""
 
@@ -63,9 +63,9 @@ def _named(close: F64) -> I8:
     path, usual = every[PAST - SPAN :], every[: -2 * SPAN] + every[2 * SPAN :]
     usual = usual[:-SPAN] + usual[SPAN:]
     net = np.abs(close[PAST:] - close[PAST - SPAN : -SPAN])
-    named = (net <= _RANGING * path) * np.int8(Regime.RANGING)
-    named[(net >= _TRENDING * path) & (path > 0.0)] = Regime.TRENDING
-    named[path * (PAST / SPAN) > _VOLATILE * usual] = Regime.VOLATILE
+    named = (net <= RANGING_TO * path) * np.int8(Regime.RANGING)
+    named[(net >= TRENDING_FROM * path) & (path > 0.0)] = Regime.TRENDING
+    named[path * (PAST / SPAN) > VOLATILE_FROM * usual] = Regime.VOLATILE
     high, low = rolling(np.maximum, named, CONFIRM), rolling(np.minimum, named, CONFIRM)
     made: I8 = high * (high == low)
     return made

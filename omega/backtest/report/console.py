@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from omega.backtest.first import interpreted
 from omega.backtest.report.axes import instant
 from omega.backtest.report.story import story
 from omega.backtest.report.words import GROUPS, NOTHING, Word, timeframe, written
@@ -44,8 +45,9 @@ def show(
     for text in doubts:
         console.print(f"! {text}", markup=False, style="yellow")
     counted = f"; trial {trials} of this strategy" if trials else ""
+    way = ", uncompiled: machine code follows for the next run" if interpreted() else ""
     console.print(
-        f"{result.bars:,} bars in {result.elapsed_s * 1e3:,.1f} ms ({result.bars_per_s:,.0f} bars/s); "
+        f"{result.bars:,} bars in {result.elapsed_s * 1e3:,.1f} ms ({result.bars_per_s:,.0f} bars/s{way}); "
         f"data {result.data_hash[:_HASH] or NOTHING}{counted}",
         style="dim",
         markup=False,

@@ -9,21 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from omega.backtest.legs import (
-    CASH,
-    DEEPEST,
-    DOWNSIDE,
-    EQUITY,
-    FEES,
-    LEGS,
-    PEAK,
-    POSITIONS,
-    SQUARES,
-    SUM,
-    TRIPS,
-    TURNOVER,
-    WINS,
-)
+from omega.backtest.legs import CASH, EQUITY, FEES, LEGS, POSITIONS, TRIPS, TURNOVER, WINS
+from omega.backtest.sweep.worth import EVEN, GATHERED, PIECE, take, write
 from omega.engine.bars import F64, I64
 from omega.engine.fills import fee, market_fill, unrealised
 from omega.engine.sizing import all_in
@@ -44,6 +31,7 @@ def cross_all(
     at: I64,
     m: F64,
     pnls: F64,
+    desk: F64,
 ) -> None:
     """Walk a batch of combinations over the same stretch, block after block.
 
@@ -59,6 +47,7 @@ def cross_all(
         at: (in) the first row that decides, a combination each; (out) used up.
         m: money and running metrics, a line a combination, see legs.
         pnls: (out) what each trade made, a line a combination.
+        desk: room to work in, see worth.
     """
     low = end
     for c in range(at.shape[0]):
@@ -67,7 +56,7 @@ def cross_all(
         low = min(low + block, end)
         for c in range(at.shape[0]):
             if at[c] < low:
-                at[c] = cross(at[c], low, end, open_, close, enter[c], leave[c], taker, slippage, m[c], pnls[c])
+                at[c] = cross(at[c], low, end, open_, close, enter[c], leave[c], taker, slippage, m[c], pnls[c], desk)
 
 
 def cross(
@@ -82,6 +71,7 @@ def cross(
     slippage: float,
     m: F64,
     pnls: F64,
+    desk: F64,
 ) -> int:
     """Walk one combination from an entry to its exit and on to the next entry, while it enters before row `until`.
 
@@ -89,8 +79,7 @@ def cross(
         The row from which on it may enter again; a position that is open at `until` is walked to its end.
     """
     cash, fees, turnover, trips, wins = m[CASH], m[FEES], m[TURNOVER], int(m[TRIPS]), m[WINS]
-    before, total, squares, downside = m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE]
-    peak, deepest = m[PEAK], m[DEEPEST]
+    desk[0], count = m[EQUITY], 1
     row = following(enter, since, until)
     while row < until and row + 1 < end and cash > 0.0:
         entered = row + 1
@@ -100,15 +89,15 @@ def cross(
         cash -= paid
         turnover += price * size
         left = following(leave, entered, end)
-        closes = close[entered : min(left + 1, end)]
-        before, least, most, total, squares, downside = add_up(
-            cash, size, price, closes, before, total, squares, downside
-        )
-        if most > peak:
-            peak, deepest = deepen(cash, size, price, closes, peak, deepest)
-        elif peak - least > deepest * peak:
-            # The deepest close is where the drawdown can grow; what came before lies under the same peak.
-            deepest = (peak - least) / peak
+        low, high = entered, min(left + 1, end)
+        while low < high:
+            if count > GATHERED:
+                take(desk, count, m)
+                count = 1
+            piece = min(high - low, PIECE)
+            write(cash, size, price, close[low : low - piece // -EVEN * EVEN], desk[count:])
+            low += piece
+            count += piece
         ended = left + 1 >= end
         out = close[end - 1] if ended else market_fill(-1, open_[left + 1], slippage)
         gained = unrealised(1, size, price, out)
@@ -121,18 +110,12 @@ def cross(
         trips += 1
         wins += 1.0 if pnl > 0.0 else 0.0
         if not ended:
-            change = cash / before - 1.0 if before > 0.0 else 0.0
-            loss = min(change, 0.0)
-            total += change
-            squares += change * change
-            downside += loss * loss
-            peak = max(peak, cash)
-            if peak - cash > deepest * peak:
-                deepest = (peak - cash) / peak
-            before = cash
+            desk[count] = cash
+            count += 1
         row = following(enter, left + 1, until)
+    if count > 1:
+        take(desk, count, m)
     m[CASH], m[FEES], m[TURNOVER], m[WINS] = cash, fees, turnover, wins
-    m[EQUITY], m[SUM], m[SQUARES], m[DOWNSIDE], m[PEAK], m[DEEPEST] = before, total, squares, downside, peak, deepest
     m[TRIPS] = m[LEGS] = m[POSITIONS] = trips
     return row if cash > 0.0 and row + 1 < end else end
 
@@ -154,38 +137,6 @@ def following(words: I64, row: int, end: int) -> int:
         below &= below - 1
         place += 1
     return (w << 6) + place
-
-
-def add_up(
-    cash: float, size: float, entry: float, closes: F64, before: float, total: float, squares: float, downside: float
-) -> tuple[float, float, float, float, float, float]:
-    """Take the equity at the closes of a position into the running sums, in the loop's own order.
-
-    Returns:
-        The last, the least and the most of the equity, and the sums of returns, of squares, of squared losses.
-    """
-    least, most = before, 0.0
-    for close in closes:
-        now = cash + size * (close - entry)
-        change = now / before - 1.0
-        # A choice, not a branch: half of all returns are negative, and no processor guesses which.
-        loss = min(change, 0.0)
-        total += change
-        squares += change * change
-        downside += loss * loss
-        least, most = min(least, now), max(most, now)
-        before = now
-    return before, least, most, total, squares, downside
-
-
-def deepen(cash: float, size: float, entry: float, closes: F64, peak: float, deepest: float) -> tuple[float, float]:
-    """Return the highest equity and the deepest drawdown after the closes of a position that reached a new peak."""
-    for close in closes:
-        now = cash + size * (close - entry)
-        peak = max(peak, now)
-        if peak - now > deepest * peak:
-            deepest = (peak - now) / peak
-    return peak, deepest
 
 
 def fits(terms: Any, exits: Any) -> bool:

@@ -188,8 +188,10 @@ class _Here:
     """Runs the chunks in this process."""
 
     def __init__(self, plan: Plan, market: Market) -> None:
+        from omega.backtest.pages import keep_pages
         from omega.backtest.sweep.evaluate import Evaluator
 
+        keep_pages()
         self._evaluator = Evaluator(plan.job, market)
         self.modes: set[str] = set()
         self.peak_rss_mb = 0.0
@@ -249,9 +251,11 @@ def _chunks(plan: Plan, study: Study, folds: tuple[Fold, ...], keeper: _Keeper) 
     numbers = shard_of(draws.count, *plan.shard)
     stretches = tuple(Stretch(fold.number, *fold.train) for fold in folds) or (Stretch(WHOLE),)
     keeper.wanted = len(numbers) * len(stretches)
-    size = min(max(len(numbers) // (8 * plan.workers) // _BATCH, 1) * _BATCH, _LARGEST)
-    for low in range(numbers.start, numbers.stop, size):
-        high = min(low + size, numbers.stop)
+    low = numbers.start
+    while low < numbers.stop:
+        # Smaller and smaller towards the end, so that no worker is left with much when the others are done.
+        batches = max((numbers.stop - low) // (8 * plan.workers) // _BATCH, 1)
+        high = min(low + min(batches * _BATCH, _LARGEST), numbers.stop)
         left: dict[int, list[Stretch]] = {number: [] for number in range(low, high)}
         for stretch in stretches:
             done = study.finished(stretch.fold, low, high) if plan.join else set()
@@ -263,6 +267,7 @@ def _chunks(plan: Plan, study: Study, folds: tuple[Fold, ...], keeper: _Keeper) 
         if numbered:
             combinations = zip(numbered, draws.take(numbered), strict=True)
             yield [Task(number, params, tuple(left[number])) for number, params in combinations]
+        low = high
 
 
 def _judge(study: Study, folds: tuple[Fold, ...], runner: Runner) -> None:

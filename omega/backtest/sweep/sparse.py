@@ -24,6 +24,7 @@ from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
 from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
 from omega.backtest.sweep.lazy import Planes, Traced, bits, cast
 from omega.backtest.sweep.lazy.nodes import Constant, Node
+from omega.backtest.sweep.worth import DESK
 from omega.backtest.types import Market
 from omega.engine.bars import F64, I8, I64, Flags
 from omega.engine.decision import Settings, Sizing, rules_for, terms_of
@@ -100,6 +101,7 @@ class Walker:
         self._rows = np.empty(market.bars.n, np.int64)
         self._curve = np.empty(market.bars.n)
         self._held = np.empty(0)
+        self._desk = np.ones(DESK)
         self._out = np.empty((0, legs.TRADE))
         self._prices = (_own(market.bars.open), _own(market.bars.close))
         free = influences is None and market.steps is None and market.funding is None
@@ -175,7 +177,7 @@ class Walker:
         pnls = np.empty((len(members), int(np.bitwise_count(enter).sum(axis=1).max())))
         open_, close = self._prices
         costs = self._job.costs
-        _fast()(BLOCK, field.high, open_, close, enter, leave, costs.taker, costs.slippage, at, m, pnls)
+        _fast()(BLOCK, field.high, open_, close, enter, leave, costs.taker, costs.slippage, at, m, pnls, self._desk)
         return m, pnls
 
     def _walk_all(self, task: Task, rules: Settings, warm: int, wants: _Wants, aims: int) -> list[Outcome]:

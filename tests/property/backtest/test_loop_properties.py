@@ -74,7 +74,7 @@ def test_loop_compiled_equals_uncompiled(
 ):
     arguments = {"rules": own, "costs": cost, "influences": influences(seed, market) if moody else None}
 
-    machine = backtest(SCRIPTED, script, market, **arguments)
+    machine = backtest(SCRIPTED, script, market, compiled=True, **arguments)
     plain = backtest(SCRIPTED, script, market, compiled=False, **arguments)
 
     assert columns(machine) == columns(plain)
@@ -205,7 +205,7 @@ def test_loop_neutral_influences_change_no_bit(market: Market, script: Script, o
 def test_loop_of_two_markets_holds_too(one: Market, other: Market, script: Script, own: Settings):
     pair = (replace(one, symbol="A"), replace(other, symbol="B"))
 
-    both = backtest(SCRIPTED, script, pair, rules=own)
+    both = backtest(SCRIPTED, script, pair, rules=own, compiled=True)
 
     assert columns(both) == columns(backtest(SCRIPTED, script, pair, rules=own, compiled=False))
     slack = 1e-9 * (both.capital + both.turnover) + 1e-8 * (both.trades.n + 1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omega.backtest import legs
 from omega.backtest.compile import compiled
 from omega.backtest.sweep.fast import cross_all, following
+from omega.backtest.sweep.worth import DESK
 
 ROWS = 700
 CLOSE = 100.0 + np.cumsum(np.random.default_rng(8).normal(size=ROWS))
@@ -32,7 +33,7 @@ def _walk(batch: list[tuple[int, list[int], list[int]]], block: int, end: int = 
     pnls = np.zeros((len(batch), ROWS))
     since, enter, leave = zip(*batch, strict=True)
     words = [np.array([_words(rows) for rows in flags]) for flags in (enter, leave)]
-    compiled(cross_all)(block, end, OPEN, CLOSE, *words, 0.0006, 0.0001, np.array(since), m, pnls)
+    compiled(cross_all)(block, end, OPEN, CLOSE, *words, 0.0006, 0.0001, np.array(since), m, pnls, np.ones(DESK))
     return m, pnls
 
 

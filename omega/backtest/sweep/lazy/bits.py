@@ -19,8 +19,8 @@ Words = npt.NDArray[np.uint64]
 WORD: Final = 64
 _BYTE: Final = 8
 
-BLOCK: Final = 128
-"""Words of a block: so many rows of a dozen columns of floats fill three quarters of a megabyte of cache."""
+BLOCK: Final = 32
+"""Words of a block: so many rows of a dozen columns of floats fill two hundred kilobytes of cache."""
 
 MOST: Final = 16
 """Columns in one go: the machine code is made for so many, whatever is given."""
@@ -123,29 +123,45 @@ def compare(columns: Any, pairs: I64, words: I64) -> None:
     while low < size:
         high = min(low + BLOCK, size)
         for j in range(pairs.shape[0]):
-            one, other = columns[pairs[j, 1]][64 * low : 64 * high], columns[pairs[j, 2]][64 * low : 64 * high]
-            fill(pairs[j, 0], one, other, words[j, low:high])
+            kind = pairs[j, 0]
+            # What is less the one way round is greater the other.
+            first, second = (pairs[j, 2], pairs[j, 1]) if kind & 1 else (pairs[j, 1], pairs[j, 2])
+            one, other = columns[first][WORD * low : WORD * high], columns[second][WORD * low : WORD * high]
+            if kind < 2:  # noqa: PLR2004 - see KINDS
+                fill_greater(one, other, words[j, low:high])
+            else:
+                fill_not_less(one, other, words[j, low:high])
         low = high
 
 
-def fill(kind: int, one: F64, other: F64, words: I64) -> None:
-    """Compare two columns row by row."""
-    for w in range(words.shape[0]):
+def fill_greater(one: F64, other: F64, words: I64) -> None:
+    """Fill words with where one column is greater than the other."""
+    whole = one.shape[0] // WORD
+    for w in range(whole):
         bits = 0
-        a, b = one[64 * w : 64 * w + 64], other[64 * w : 64 * w + 64]
-        if kind == 0:
-            for i in range(a.shape[0]):
-                bits |= (1 << i) if a[i] > b[i] else 0
-        elif kind == 1:
-            for i in range(a.shape[0]):
-                bits |= (1 << i) if a[i] < b[i] else 0
-        elif kind == 2:  # noqa: PLR2004 - see KINDS
-            for i in range(a.shape[0]):
-                bits |= (1 << i) if a[i] >= b[i] else 0
-        else:
-            for i in range(a.shape[0]):
-                bits |= (1 << i) if a[i] <= b[i] else 0
+        a, b = one[WORD * w : WORD * w + WORD], other[WORD * w : WORD * w + WORD]
+        for i in range(WORD):  # a number that is known beforehand: machine code without an end of its own
+            bits |= (1 << i) if a[i] > b[i] else 0
         words[w] = bits
+    if whole < words.shape[0]:
+        words[whole] = 0
+        for i in range(WORD * whole, one.shape[0]):
+            words[whole] |= (1 << (i & 63)) if one[i] > other[i] else 0
+
+
+def fill_not_less(one: F64, other: F64, words: I64) -> None:
+    """Fill words with where one column is greater than the other or equal."""
+    whole = one.shape[0] // WORD
+    for w in range(whole):
+        bits = 0
+        a, b = one[WORD * w : WORD * w + WORD], other[WORD * w : WORD * w + WORD]
+        for i in range(WORD):
+            bits |= (1 << i) if a[i] >= b[i] else 0
+        words[w] = bits
+    if whole < words.shape[0]:
+        words[whole] = 0
+        for i in range(WORD * whole, one.shape[0]):
+            words[whole] |= (1 << (i & 63)) if one[i] >= other[i] else 0
 
 
 def _trimmed(words: Words, n: int) -> Words:

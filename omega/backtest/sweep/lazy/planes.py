@@ -7,7 +7,7 @@ follows from the comparisons is done sixty-four rows at a time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -45,9 +45,9 @@ class Planes:
     def prepare(self, nodes: Iterable[Node]) -> None:
         """Make the comparisons that some expressions stand on, block by block, all of them together."""
         wanted: dict[int, Apply] = {}
+        seen: set[int] = set()
         for node in nodes:
-            for base in self._bases(node):
-                wanted[base.id] = base
+            self._find_bases(node, seen, wanted)
         self._batch = {}
         for n in {base.n for base in wanted.values()}:
             self._compare([(key, base) for key, base in wanted.items() if base.n == n], n)
@@ -117,16 +117,17 @@ class Planes:
     def _part(self, arg: Any, n: int) -> Words:
         return self._within(arg) if isinstance(arg, Node) else bits.constant(n, stands=bool(arg))
 
-    def _bases(self, node: Node) -> Iterator[Apply]:
+    def _find_bases(self, node: Node, seen: set[int], wanted: dict[int, Apply]) -> None:
         """Find the comparisons of whole columns below an expression that are not made yet."""
-        if node.id in self._made:
+        if node.id in seen or node.id in self._made:
             return
+        seen.add(node.id)
         if isinstance(node, Apply) and _is_plain(node):
-            yield node
+            wanted[node.id] = node
             return
         for child in node.children():
             if _is_narrow(child):
-                yield from self._bases(child)
+                self._find_bases(child, seen, wanted)
 
     def _keep(self, key: int, words: Words) -> Words:
         self._made[key] = words
