@@ -38,7 +38,7 @@ class Busy(BaseService):
 
     def count(self) -> int:
         found = 0
-        for number in range(100_000):  # line by line: within one call of C nobody can be looked at
+        for number in range(20_000):  # line by line: within one call of C nobody can be looked at
             found += number
         return found
 
@@ -76,7 +76,7 @@ async def test_profile_names_the_function_that_is_at_work(busy: Busy) -> None:
     found = await recorded(busy, "seconds=0.6")
 
     assert found["service"] == "busy"
-    assert any(row["where"].endswith("Busy.count") and row["share"] > 0 for row in found["functions"])
+    assert found["functions"][0]["where"].endswith("Busy.count")  # not the wait for the next round, which costs nothing
     assert any("Busy.work;" in row["stack"] and row["stack"].endswith("Busy.count") for row in found["stacks"])
     assert sum(row["samples"] for row in found["stacks"]) == found["samples"]
 
