@@ -64,7 +64,8 @@ BASE_METRICS = (
     "omega_bus_state",
     "omega_consciousness_level",
 )
-DRAIN_S = 3.0
+DRAIN_S = 10.0
+"""Enough for a slow machine: a step that is cut leaves its connections behind."""
 STARTED_S = 20.0
 
 

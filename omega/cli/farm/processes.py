@@ -87,6 +87,7 @@ class Processes:
         self.children: dict[str, Child] = {}
         self.failed: asyncio.Future[Child] | None = None
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._spawning: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def start(self, child: Child) -> None:
@@ -103,6 +104,7 @@ class Processes:
         self._stopping = True
         for watcher in self._watchers.values():
             watcher.cancel()
+        await asyncio.gather(*self._spawning, return_exceptions=True)  # who is born just now is known, and ended
         first = [child for child in self.children.values() if child.name != last]
         await asyncio.gather(*(self._end(child, within_s) for child in first))
         if last in self.children:
@@ -136,7 +138,10 @@ class Processes:
             backoff = FIRST_BACKOFF_S if lived > STEADY_S else min(backoff * 2, LAST_BACKOFF_S)
             await asyncio.sleep(FIRST_BACKOFF_S if child.restarts == 0 else backoff)
             child.restarts += 1
-            await self._spawn(child)
+            birth = asyncio.create_task(self._spawn(child), name=f"spawn-{child.name}")
+            self._spawning.add(birth)
+            birth.add_done_callback(self._spawning.discard)
+            await asyncio.shield(birth)
 
     @staticmethod
     async def _end(child: Child, within_s: float) -> None:
