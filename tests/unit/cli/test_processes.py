@@ -102,3 +102,31 @@ async def _note(one: Child, gone: list[str]) -> None:
     assert one.process is not None
     await one.process.wait()
     gone.append(one.name)
+
+
+async def test_processes_one_that_is_just_being_started_again_ends_with_the_others(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[asyncio.subprocess.Process] = []
+    again = asyncio.Event()
+    create = asyncio.create_subprocess_exec
+
+    async def slowly(*argv: str, **more: object) -> asyncio.subprocess.Process:
+        made.append(await create(*argv, **more))  # type: ignore[arg-type]
+        if len(made) > 1:  # the process is there, and nobody has been told yet
+            again.set()
+            await asyncio.sleep(0.2)
+        return made[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    mark = tmp_path / "died"
+    code = (
+        f"import pathlib, sys, time; mark = pathlib.Path({str(mark)!r}); gone = mark.exists(); mark.touch(); "
+        "time.sleep(60 if gone else 0); sys.exit(1)"
+    )
+    await processes.start(child(tmp_path, code))
+    async with asyncio.timeout(20):
+        await again.wait()
+    await processes.stop(within_s=5)
+
+    assert [one.returncode is not None for one in made] == [True, True]
