@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from omega.engine.bars import F64, I8, I64, Bars
+from omega.engine.signals import FLAT, LONG, SHORT
 from omega.errors import CorruptData
 
 _A = TypeVar("_A", F64, I8)
@@ -113,7 +114,7 @@ def swings(bars: Bars, span: int, threshold: F64, max_age: int) -> Swings:
     up = top > bottom
     valid = (older >= 0) & (top != bottom) & (rows - older <= max_age) & (high - low >= threshold[born])
     return Swings(
-        direction=(2 * up.view(np.int8) - 1) * valid,  # LONG is 1, SHORT -1, FLAT 0
+        direction=np.where(valid, np.where(up, np.int8(LONG), np.int8(SHORT)), np.int8(FLAT)),
         high=high * valid,
         low=low * valid,
         end=np.where(valid, newer, -1),
