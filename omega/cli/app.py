@@ -136,11 +136,14 @@ def main() -> None:
     except BrokenPipeError:
         _nobody_reads()
     except OSError as error:
-        print(
-            f"omega: EnvironmentFault: {error.strerror or error}: {error.filename or 'no file was named'}; check that "
-            "it is there and may be written, and that the disk has room",
-            file=sys.stderr,
+        if error.errno is None:  # a time that ran out, and no word of the system's: that is ours to mend
+            raise
+        what = (
+            f"{error.strerror}: {error.filename}; check that it is there and may be written"
+            if error.filename
+            else f"the system says: {error.strerror}; check what the command reaches for"
         )
+        print(f"omega: EnvironmentFault: {what}, and that the disk has room", file=sys.stderr)
         raise SystemExit(EnvironmentFault.exit_code) from None
     except SystemExit as end:  # the command library has caught it first, and calls it a failure
         if isinstance(end.__context__, BrokenPipeError):
