@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import io
 import json
 import os
@@ -19,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from omega.testing.loading import module_at
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "scripts/bootstrap.py"
@@ -71,11 +72,7 @@ def index() -> Iterator[Index]:
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script as a module, on a machine without uv on PATH and without pip."""
-    spec = importlib.util.spec_from_file_location("bootstrap", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_at(SCRIPT)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr(module, "install_with_pip", lambda _home: None)
     for name in ("PIP_INDEX_URL", "SSL_CERT_FILE", "PIP_CERT"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from omega.telemetry.catalogue import ALERTS, METRICS, RECORDINGS
+from omega.testing.loading import module_at
 from omega.topology import farm
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,12 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("deploy_generate", ROOT / "deploy/generate.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(ROOT / "deploy/generate.py")
 
 
 @pytest.mark.req("0.12", "4.58")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from omega.testing.loading import module_at
 
 ROOT = Path(__file__).resolve().parents[3]
 TREE = {"bench", "bots", "config", "data", "deploy", "docs", "omega", "personas", "scripts", "services", "tests"}
@@ -152,12 +153,7 @@ BRANCHES = "def of(number):\n" + "".join(f"    if number == {n}:\n        return
 @pytest.fixture(scope="module")
 def judge() -> Callable[[Path], int]:
     """The last step of `make test`, from the script itself."""
-    spec = importlib.util.spec_from_file_location("run_tests", ROOT / "scripts/run_tests.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[Path], int] = module.judge
+    found: Callable[[Path], int] = module_at(ROOT / "scripts/run_tests.py").judge
     return found
 
 
