@@ -1,9 +1,9 @@
-"""The end of tasks that were started: cancelled, and waited for. Used by whatever owns tasks."""
+"""The end of what was started: tasks cancelled and waited for, clean-ups done whole. Used by whatever owns tasks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
 _AGAIN_S: Final = 5.0
@@ -24,3 +24,16 @@ async def ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
     for task in every:
         if not task.cancelled():
             task.exception()  # it has been looked at; a gather would take one more turn of the loop
+
+
+async def finished(work: Coroutine[Any, Any, None]) -> None:
+    """Do a step of a clean-up to its end; a cancellation that comes meanwhile takes effect after it.
+
+    What bounds it is the work's own; a second cancellation leaves it to itself.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait({doing})
+        raise

@@ -18,7 +18,7 @@ from omega.bus import Bus, BusState, Lease
 from omega.config import Settings
 from omega.errors import ConfigError, Fenced, InvariantBroken, TransientError
 from omega.plugins import personas
-from omega.resilience import ended
+from omega.resilience import ended, finished
 from omega.runtime import BaseService
 from services.discord_bot.aim import aim
 from services.discord_bot.card import Card, embed
@@ -110,12 +110,16 @@ class DiscordBotService(BaseService):
             for task in done:
                 _raise_from(task)
         finally:
-            # The reader must have let go of the socket first: otherwise discord.py closes it with 4000 instead of 1000.
-            await ended((connection, guard))
-            await client.front.close()
-            await client.close()
-            self.client = None
-            self._loaded.clear()
+            # A session that failed is being closed when the service's end may cancel this task.
+            await finished(self._leave(client, (connection, guard)))
+
+    async def _leave(self, client: FarmClient, tasks: tuple[asyncio.Task[None], ...]) -> None:
+        # The reader must have let go of the socket first: otherwise discord.py closes it with 4000 instead of 1000.
+        await ended(tasks)
+        await client.front.close()
+        await client.close()
+        self.client = None
+        self._loaded.clear()
 
     async def _guard_lease(self) -> None:
         """End the session when somebody else may have the lease; a bus that is away takes it from nobody."""

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import ClassVar, Final
 
@@ -158,15 +159,13 @@ class GatewayService(BaseService):
             self.outbox.settle()
 
     async def on_stop(self) -> None:
-        """Close venue and journal."""
-        await self.commands.close()
-        await self.again.close()
-        await self.look_ups.close()
-        await self.agreement.close()
-        await self.account.venue.close()
-        if self._lease is not None:
-            await self._lease.release()
-        self.account.journal.close()
+        """Close venue and journal, also when what comes before takes too long or fails."""
+        async with AsyncExitStack() as closing:
+            closing.callback(self.account.journal.close)
+            if self._lease is not None:
+                closing.push_async_callback(self._lease.release)
+            for part in (self.account.venue, self.agreement, self.look_ups, self.again, self.commands):
+                closing.push_async_callback(part.close)
 
     def readiness(self) -> tuple[bool, str]:
         """Tell whether the account is recovered, connected, owned and warm."""

@@ -206,10 +206,12 @@ class CcxtVenue(Rows):
 
     async def close(self) -> None:
         """Close every connection."""
-        await ended(self._tasks)
-        self._tasks.clear()
-        clients = [client for client in (self._data, self._orders) if client is not None]
-        await asyncio.gather(*(client.close() for client in clients))
+        try:
+            await ended(self._tasks)
+        finally:
+            self._tasks.clear()
+            clients = [client for client in (self._data, self._orders) if client is not None]
+            await asyncio.gather(*(client.close() for client in clients))
 
     @property
     def clients(self) -> tuple[Any, Any]:

@@ -54,6 +54,8 @@ class Ear(Protocol):
 
 _log = get_logger(__name__)
 
+_CLOSED = "{}: the client is closed; nothing was sent"
+
 
 class Counts:
     """What a client's sockets have seen: pushes, the last message, malformed frames."""
@@ -112,14 +114,28 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a s
         async def throttle(self, *_: Any, **__: Any) -> None:
             """Wait for nothing: the gateway's lanes have given the turn. Socket messages keep ccxt's own pace."""
 
+        def open(self, *args: Any, **more: Any) -> None:
+            """Open the session; a client that is closed for good stays so, also for a watch that comes late."""
+            if counts.closed:
+                raise ExchangeClosedByUser(_CLOSED.format(exchange_id))
+            super().open(*args, **more)
+
         async def close(self) -> None:
-            """Close for good: ccxt would open a session anew for whoever calls later, and nobody would close that."""
+            """Close for good: ccxt would open a session anew for whoever calls later, and nobody would close that.
+
+            A goodbye that takes too long is cut by the service's end; the session is closed then too.
+            """
             counts.closed = True
-            await super().close()
+            try:
+                await super().close()
+            finally:
+                if self.session is not None:
+                    await self.session.close()
+                    self.session = None
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             if counts.closed or counts.muted:
-                raise ExchangeClosedByUser(f"{exchange_id}: the client is closed; nothing was sent")
+                raise ExchangeClosedByUser(_CLOSED.format(exchange_id))
             handed = HANDED.get()
             if handed is not None:
                 handed(time.time_ns())

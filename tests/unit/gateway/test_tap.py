@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -22,6 +23,35 @@ async def test_closed_client_opens_no_session_for_who_comes_late() -> None:
     with pytest.raises(ExchangeClosedByUser, match="nothing was sent"):
         await client.fetch("http://127.0.0.1:9/late")
 
+    assert client.session is None
+
+
+async def test_closed_client_opens_no_session_for_a_watch_that_comes_late() -> None:
+    """ccxt itself forgets that it was closed as soon as a socket is asked for."""
+    client = tapped("bitget", {}, Ears())
+    await client.close()
+
+    with pytest.raises(ExchangeClosedByUser, match="nothing was sent"):
+        client.watch("ws://127.0.0.1:9", "ticker")
+
+    assert client.session is None
+
+
+async def test_close_that_is_cut_closes_the_session() -> None:
+    """A venue that does not say goodbye to a socket must not leave the connections of the requests open."""
+    client = tapped("bitget", {}, Ears())
+    client.open()
+    session = client.session
+
+    async def no_goodbye() -> None:
+        await asyncio.sleep(600)
+
+    client.close_ws_clients = no_goodbye
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await client.close()
+
+    assert session.closed
     assert client.session is None
 
 

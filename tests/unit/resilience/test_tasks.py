@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from omega.resilience import ended
+from omega.resilience import ended, finished
 
 
 async def test_ended_returns_when_every_task_has_ended_whatever_came_of_it() -> None:
@@ -37,3 +37,29 @@ async def test_ended_cancels_again_what_a_library_has_swallowed(monkeypatch: pyt
         await ended([task])
 
     assert task.cancelled()
+
+
+async def test_finished_does_a_clean_up_whole_when_its_task_is_cancelled_meanwhile() -> None:
+    done: list[str] = []
+
+    async def leave() -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        done.append("closed")
+
+    task = asyncio.create_task(finished(leave()))
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert done == ["closed"]
+
+
+async def test_finished_passes_on_what_the_clean_up_raises() -> None:
+    async def leave() -> None:
+        raise ValueError("it cannot be closed")
+
+    with pytest.raises(ValueError, match="it cannot be closed"):
+        await finished(leave())
