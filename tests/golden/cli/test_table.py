@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import replace
@@ -18,7 +19,8 @@ from omega.cli.farm.table import plain, render
 from omega.domain import Decision, Mode, Position, from_iso
 
 GOLDEN = Path(__file__).with_name("table.txt")
-WIDTH = 190
+WIDTHS = (80, 120, 160)
+"""A terminal as it opens, a wide one, half a large screen."""
 ZERO = Decimal(0)
 
 
@@ -83,8 +85,8 @@ def line(bot: str, size: str, stop_size: str) -> BookLine:
 
 @pytest.fixture
 def observer() -> Observer:
-    """A bot that is long and guarded, one that is short and naked, one that waits for bars."""
-    made = Observer(MemoryBus(), ("fib-btc", "ema-btc", "positions"))
+    """A bot that is long and guarded, one that is short and naked, one that only reads, one that waits for bars."""
+    made = Observer(MemoryBus(), ("fib-btc", "ema-btc", "positions", "new"))
     made.statuses["fib-btc"] = status("fib-btc", "strategic_fibonacci", "BTC-USDT.P", Mode.PAPER)
     made.statuses["ema-btc"] = status("ema-btc", "ema_cross", "BTC-USDT.P", Mode.LIVE)
     for name, side, size in (("fib-btc", 1, "0.0123"), ("ema-btc", -1, "-0.02")):
@@ -102,6 +104,14 @@ def observer() -> Observer:
             (),
             Decimal(size),
         )
+    made.statuses["positions"] = replace(
+        status("positions", "position_analyzer", "BTC-USDT.P", Mode.PAPER), read_only=True
+    )
+    made.last["positions"] = replace(
+        made.last["fib-btc"],
+        decision=decision("2025-05-20T14:30:00Z", 101_000.0, 0, "report"),
+        report={"positions": 2, "harmony": 0.5517, "trend": "sideways", "regime": "neutral", "risk_factor": 0.5},
+    )
     made.account = AccountStatus(
         venue="bitget",
         account="main",
@@ -121,7 +131,7 @@ def observer() -> Observer:
     return made
 
 
-def drawn(observer: Observer, *, width: int = WIDTH) -> str:
+def drawn(observer: Observer, *, width: int = 160) -> str:
     processes = Processes()
     for name, restarts in (("gateway", 0), ("runner-fib-btc", 2)):
         child = Child(name, [], {}, log=Path("x"), restarts=restarts, started_s=time.monotonic())
@@ -137,26 +147,58 @@ def test_table_shows_the_mind_of_a_bot_that_has_one(observer: Observer) -> None:
     mind = MindStatus("newbie", "fearful", 0.3, 0.4, 0.7, 0.3, 0.1, 0, 2, 0, "volatile", 0.775, live=True)
     observer.statuses["fib-btc"] = replace(observer.statuses["fib-btc"], mind=mind)
 
-    text = drawn(observer, width=230)
+    text = drawn(observer)
 
     assert " mind " in text
     assert "fearful x0.78" in text
 
 
 def test_table_is_drawn_as_in_the_golden_file(observer: Observer) -> None:
-    text = drawn(observer)
+    text = "\n".join(drawn(observer, width=width) for width in WIDTHS)
     if os.environ.get("OMEGA_GOLDEN") == "write":
         GOLDEN.write_text(text, encoding="utf-8")
 
     assert text == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_table_says_what_matters(observer: Observer) -> None:
-    """A missing stop, a halt, a doubt and a dead process each have their word."""
-    text = drawn(observer)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_table_says_what_matters(width: int, observer: Observer) -> None:
+    """A missing stop, a halt, a doubt and a dead process each have their word, whole, on every terminal."""
+    text = " ".join(drawn(observer, width=width).split())
 
-    for word in ("MISSING", "98000.5", "HALTED: daily loss 5.1 %", "1 unresolved", "down", "restarts 2", "enter short"):
+    for word in (
+        "MISSING",
+        "98000.5",
+        "HALTED: daily loss 5.1 %",
+        "1 unresolved",
+        "down",
+        "restarts 2",
+        "enter short",
+        "-0.02",
+    ):
         assert word in text
+
+
+@pytest.mark.parametrize(("height", "lines"), [(24, 1), (40, 4)])
+async def test_table_draws_processes_that_are_well_in_the_height_at_hand(
+    height: int, lines: int, observer: Observer
+) -> None:
+    running = await asyncio.create_subprocess_exec("sleep", "60")
+    processes = Processes()
+    for name in ("redis", "gateway", "ledger"):
+        child = Child(name, [], {}, log=Path("x"), started_s=time.monotonic(), ready_s=time.monotonic())
+        processes.children[name] = child
+        child.process = running
+    console = Console(width=80, height=height, color_system=None)
+
+    with console.capture() as captured:
+        console.print(render(observer, processes, title="Omega Bot Farm", bus_state="connected"))
+    running.kill()
+    await running.wait()
+
+    _, told, rest = captured.get().partition("HALTED: daily loss 5.1 %\n")
+    assert told
+    assert len(rest.splitlines()) == lines
 
 
 @pytest.mark.parametrize("width", [60, 100, 250])
@@ -169,4 +211,4 @@ def test_table_plain_line_of_a_bot(observer: Observer) -> None:
         "fib-btc position=+0.0123 entry=100,000.00 pnl=+11.56 stop=98000.5 last=05-20 14:30 enter long "
         "why=bounce at 0.618"
     )
-    assert plain(observer, "positions").endswith("why=waiting for bars")
+    assert plain(observer, "new").endswith("why=waiting for bars")
