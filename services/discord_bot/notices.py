@@ -120,7 +120,7 @@ class Notices:
             else Tone.WARN,
             voice=speak(self._persona_of(first.bot), event, facts, seed=zlib.crc32(first.trade_id.encode())),
             fields=self._trade_fields(first, facts, fees, outcomes[-1], entry=entry),
-            footer=f"{plain(first.venue)}/{plain(first.account)} · {len(fills)} fills · {newest.corr or newest.id}",
+            footer=f"{plain(first.venue)}/{plain(first.account)} · {_count(len(fills))} · {newest.corr or newest.id}",
         )
 
     def _trade_fields(
@@ -128,7 +128,7 @@ class Notices:
     ) -> tuple[tuple[str, str], ...]:
         fields = [
             ("Bot", facts["bot"]),
-            ("Trade", f"{facts['side']} {facts['size']} @ {facts['price']}"),
+            ("Opened" if entry else "Closed", f"{facts['side']} {facts['size']} @ {facts['price']}"),
             ("Fee", f"{price(fees)} {safe(first.fee_coin)}"),
         ]
         if entry:
@@ -203,6 +203,10 @@ def _order_of(envelope: Envelope) -> str:
     """Fills of one order stand together; everything else stands alone."""
     message = envelope.data
     return message.client_id if isinstance(message, Fill) else envelope.id
+
+
+def _count(fills: int) -> str:
+    return "1 fill" if fills == 1 else f"{fills} fills"
 
 
 def _exit_word(role: Role) -> str:
