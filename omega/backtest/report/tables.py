@@ -48,7 +48,8 @@ def months(ts: I64, equity: F64, capital: float) -> dict[tuple[int, int], float]
 
 def months_table(result: Result) -> str:
     """Lay the months out, a row a year, the colour telling gain from loss and how much."""
-    found = months(result.ts, result.equity, result.capital)
+    paid = np.append(result.equity[:-1], result.final_equity)  # what is open at the end is closed, at its cost
+    found = months(result.ts, paid, result.capital)
     years = sorted({year for year, _ in found})
     head = "".join(f"<th>{name}</th>" for name in _MONTHS)
     rows = "".join(f"<tr><th>{year}</th>{_year(found, year)}</tr>" for year in years)

@@ -15,7 +15,7 @@ from omega.backtest.metrics import holding, metrics
 from omega.backtest.report import GROUPS, cautions, document, page, png, story, write_html, write_png, written
 from omega.backtest.report.axes import Scale, Span
 from omega.backtest.report.shrink import extremes, ranges
-from omega.backtest.report.tables import MOST_ROWS, months
+from omega.backtest.report.tables import MOST_ROWS, months, months_table
 from omega.backtest.report.words import duration, money, percent, price, timeframe
 from omega.backtest.types import ExitKind
 from omega.errors import ConfigError, EnvironmentFault
@@ -366,6 +366,13 @@ def test_months_compound_to_the_whole_return() -> None:
     assert list(found)[:2] == [(2025, 1), (2025, 2)]
     assert np.prod([1.0 + value for value in found.values()]) == pytest.approx(equity[-1] / 100.0)
     assert found[2025, 1] == pytest.approx(equity[30] / 100.0 - 1.0)
+
+
+def test_months_table_adds_up_to_what_the_account_ended_with() -> None:
+    """The fee of closing what is open at the end stands in no close of the curve."""
+    result = result_of([100.0, 101.0, 102.0], timeframe_ns=MINUTE_NS, capital=100.0, final_equity=50.0)
+
+    assert months_table(result).count("50.0<") == 2
 
 
 # ---- words
