@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import re
 import sys
@@ -17,6 +16,7 @@ from omega.config import Settings
 from omega.config.loader import Loaded, load
 from omega.config.reload import Reloader
 from omega.errors import ConfigError, OmegaError
+from omega.runtime.process import freeze
 from omega.runtime.service import BaseService
 from omega.telemetry import Levels, Redactor, bind_contextvars, configure, get_logger
 
@@ -132,7 +132,7 @@ async def _live(
     service.watch_config(Reloader(loaded))
     # What was loaded until now lives as long as the process: the collector need not look at it again, nor once more now
     # (it finds nothing, in 40 ms of every start).
-    gc.freeze()
+    freeze()
     await service.run()
 
 

@@ -23,7 +23,7 @@ from omega.domain import Fill, Intent, Mode, Role
 from omega.errors import ConfigError, DamagedStore, Fenced, OmegaError, Rejected
 from omega.plugins import venues
 from omega.resilience import retry_read
-from omega.runtime import BaseService
+from omega.runtime import BaseService, freeze
 from services.gateway.account import Account
 from services.gateway.again import ExitsAgain
 from services.gateway.agreement import AgreementWatch
@@ -147,7 +147,7 @@ class GatewayService(BaseService):
         self.spawn("checkpoints", self._checkpoint)
         self.spawn("syncs", self.syncs.run)
         gc.collect()
-        gc.freeze()
+        freeze()
 
     async def on_drain(self) -> None:
         """Let the sends in hand end and the bus have every event; stops stay at the venue."""
