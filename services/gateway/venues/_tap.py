@@ -79,6 +79,8 @@ def tapped(exchange_id: str, config: Json, ear: Ear) -> Any:  # noqa: C901 - a s
     class Tapped(base):  # type: ignore[misc]  # ccxt ships no types
         """ccxt's class with ears."""
 
+        session: Any
+
         def client(self, url: str) -> Any:
             fresh = url not in self.clients
             client = super().client(url)
