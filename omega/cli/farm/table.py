@@ -22,6 +22,9 @@ from omega.domain import iso
 HEADLINE = ("positions", "harmony", "trend", "regime", "volatility_state", "risk_factor")
 """What the table shows of a report."""
 
+QUIET = {"wait": "no signal", "hold": "nothing says leave"}
+"""What the reasons of a bot that does nothing mean; the engine itself would load numpy."""
+
 FIGURES = ("price", "position", "entry", "PnL", "stop at venue", "mind", "fills", "bars")
 """The columns of figures."""
 
@@ -129,7 +132,7 @@ def _why(made: DecisionMade | None) -> str:
     if made is None:
         return "waiting for bars"
     shown = [f"{name} {_short(made.report[name])}" for name in HEADLINE if name in made.report]
-    return ", ".join(shown) or made.decision.reason
+    return ", ".join(shown) or QUIET.get(made.decision.reason, made.decision.reason)
 
 
 def _mind(status: BotStatus | None) -> str:

@@ -17,6 +17,7 @@ from omega.cli.farm.observer import Observer
 from omega.cli.farm.processes import Child, Processes
 from omega.cli.farm.table import plain, render
 from omega.domain import Decision, Mode, Position, from_iso
+from omega.engine.step import HOLD, WAIT
 
 GOLDEN = Path(__file__).with_name("table.txt")
 WIDTHS = (80, 120, 160)
@@ -212,3 +213,11 @@ def test_table_plain_line_of_a_bot(observer: Observer) -> None:
         "why=bounce at 0.618"
     )
     assert plain(observer, "new").endswith("why=waiting for bars")
+
+
+@pytest.mark.parametrize(("reason", "words"), [(WAIT, "no signal"), (HOLD, "nothing says leave")])
+def test_table_says_why_a_bot_does_nothing(reason: str, words: str, observer: Observer) -> None:
+    made = observer.last["fib-btc"]
+    observer.last["fib-btc"] = replace(made, decision=replace(made.decision, side=0, reason=reason))
+
+    assert plain(observer, "fib-btc").endswith(f"hold why={words}")
