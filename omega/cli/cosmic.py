@@ -91,7 +91,9 @@ def phases(start: From = "", end: To = "", as_json: Json = False) -> None:
 @app.command(epilog="**Example** `omega cosmic aspects 2025-06-15T14:36:00Z --orb square=1 --json`")
 def aspects(
     when: MaybeWhen = "",
-    orb: Annotated[list[str] | None, typer.Option(help="NAME=DEGREES: how far from exact still counts.")] = None,
+    orb: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=DEGREES", help="How far from exact still counts; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the aspects at an instant, the most exact first."""

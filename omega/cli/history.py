@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from omega.cli.completing import among, bots_and_strategies
 from omega.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 CAPITAL: Final = 10_000.0
 TAKER_FEE: Final = 0.0006
 
-BotName = Annotated[str, typer.Argument(help="A configured bot (config/bots) or a strategy's name.")]
+BotName = Annotated[
+    str,
+    typer.Argument(help="A configured bot (config/bots) or a strategy's name.", autocompletion=bots_and_strategies),
+]
 Timeframe = Annotated[str, typer.Option(help="Bars, as in 1m, 15m, 4h; made of lower ones where needed.")]
 Data = Annotated[
     str, typer.Option(help="Candle file (Parquet, CSV), folder or lake; default: what the project carries.")
@@ -40,9 +44,15 @@ Capital = Annotated[
 Fees = Annotated[float, typer.Option(help="Fee of a fill, a fraction: 0.0006 is 0.06 %.")]
 Slippage = Annotated[float, typer.Option(help="How much worse than the open a fill is, a fraction.")]
 Funding = Annotated[str, typer.Option(help="File or folder with SYMBOL-8h.csv; default: no funding.")]
-Cosmic = Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file; default: off.")]
-Psychology = Annotated[str, typer.Option(help="Trader profile or a file; default: off.")]
-Sizing = Annotated[str, typer.Option(help="`risk`, `full` or `all_in`; default: what the strategy says, else by risk.")]
+Cosmic = Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file.")]
+Psychology = Annotated[str, typer.Option(help="Trader profile or a file.")]
+Sizing = Annotated[
+    str,
+    typer.Option(
+        help="`risk`, `full` or `all_in`; default: what the strategy says, else by risk.",
+        autocompletion=among(("risk", "full", "all_in")),
+    ),
+]
 Leverage = Annotated[int, typer.Option(min=0, help="Highest leverage; 0 = trading.max_leverage.")]
 Risk = Annotated[float, typer.Option(min=0.0, help="% of the equity lost at the stop; 0 = runner.risk_pct.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

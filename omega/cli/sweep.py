@@ -17,6 +17,7 @@ import typer
 
 from omega.cli import history
 from omega.cli.asking import writable
+from omega.cli.completing import among
 from omega.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ DEFAULT_STORAGE = "sqlite:///var/sweeps.db"
 STORAGE_FILE = "OMEGA_SWEEP_STORAGE_FILE"
 INDEX = "JOB_COMPLETION_INDEX"
 UNFINISHED = 1
+_SEARCHES = ("grid", "random", "sobol", "tpe", "cma", "nsga2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,13 @@ def sweep(
         list[str] | None,
         typer.Option(metavar="NAME=lo:hi:step|a,b,c", help="What to try; repeatable. Default: every declared range."),
     ] = None,
-    search: Annotated[str, typer.Option(help="grid, random, sobol, tpe, cma or nsga2.")] = "grid",
-    trials: Annotated[int, typer.Option(min=0, help="How many; a grid knows by itself.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    search: Annotated[
+        str, typer.Option(help="grid, random, sobol, tpe, cma or nsga2.", autocompletion=among(_SEARCHES))
+    ] = "grid",
+    trials: Annotated[
+        int, typer.Option(min=0, help="How many to try; 0 = a whole grid, which alone knows how many it has.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
     objective: Annotated[
         list[str] | None,
         typer.Option(metavar="METRIC[:min|:max]", help="What to look for; repeatable for nsga2. Default: sharpe."),
@@ -109,7 +115,7 @@ def sweep(
     out: Annotated[str, typer.Option(help="Write every trial to this Parquet, CSV or JSON file.")] = "",
     top: Annotated[int, typer.Option(min=1, max=10, help="How many of the best to show.")] = 10,
     resume: Annotated[
-        bool, typer.Option(help="Go on with a study; without --study the newest of the same sweep.")
+        bool, typer.Option("--resume", help="Go on with a study; without --study the newest of the same sweep.")
     ] = False,
     as_json: history.Json = False,
 ) -> None:
