@@ -106,7 +106,10 @@ def sweep(
     risk: history.Risk = 0.0,
     study: Annotated[str, typer.Option(help="Name to keep the trials under; needed for shards.")] = "",
     storage: Annotated[
-        str, typer.Option(help="sqlite:///FILE or postgresql+pg8000://USER@HOST/NAME; default: var/sweeps.db.")
+        str,
+        typer.Option(
+            metavar="URL", help="Database of the trials, SQLite or PostgreSQL; default: sqlite:///var/sweeps.db."
+        ),
     ] = "",
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="This process's part, from 0; `auto/N` takes it from the Indexed Job.")
@@ -146,7 +149,7 @@ def sweep(
     subject = history.subject_of(settings, bot, doing="a sweep tries")
     market = _market(settings, subject, run)
     plan = _plan(settings, subject, market, asked, named=bot == subject.name)
-    with _progress(show=not as_json and sys.stderr.isatty()) as progress, _ledger() as ledger:
+    with _progress(plan.goals[0].metric, show=not as_json and sys.stderr.isatty()) as progress, _ledger() as ledger:
         report = run_sweep(plan, market, progress=progress, ledger=ledger)
     rows = _write(plan, out) if out else 0
     outcome = _outcome(plan, report, market, top) | ({"out": out, "rows": rows} if out else {})
@@ -278,14 +281,12 @@ def _ledger() -> Iterator[Any]:
 
 
 @contextmanager
-def _progress(*, show: bool) -> Iterator[Callable[[int, int, Trial | None], None] | None]:
+def _progress(metric: str, *, show: bool) -> Iterator[Callable[[int, int, Trial | None], None] | None]:
     if not show:
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from omega.backtest.sweep.space import shown
 
     columns = (
         TextColumn("{task.description}"),
@@ -298,10 +299,18 @@ def _progress(*, show: bool) -> Iterator[Callable[[int, int, Trial | None], None
         task = bar.add_task("trials", total=None, best="")
 
         def told(done: int, wanted: int, best: Trial | None) -> None:
-            text = "" if best is None or best.score is None else f"best {abs(best.score):.4g} at {shown(best.params)}"
-            bar.update(task, completed=done, total=wanted or None, best=text)
+            bar.update(task, completed=done, total=wanted or None, best=_best(best, metric))
 
         yield told
+
+
+def _best(trial: Trial | None, metric: str) -> str:
+    """Return the best trial so far in words, by the figure that is looked for, with its sign."""
+    from omega.backtest.sweep.space import shown
+
+    if trial is None or trial.score is None:
+        return ""
+    return f"best {metric} {_figure(trial.metrics.get(metric))} at {shown(trial.params)}"
 
 
 def _write(plan: Plan, out: str) -> int:
