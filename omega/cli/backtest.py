@@ -44,28 +44,13 @@ _DAYS = 365
 _TABLES = (".parquet", ".csv")
 
 
+@history.takes_history
 def backtest(
     bot: history.BotName,
-    symbol: Annotated[
-        str, typer.Option(help="What to trade, comma separated for a portfolio; default: the bot's own.")
-    ] = "",
-    timeframe: history.Timeframe = "",
-    data: history.Data = "",
-    since: history.Since = "",
-    until: history.Until = "",
-    values: history.Values = None,
-    capital: history.Capital = None,
-    fees: history.Fees = history.TAKER_FEE,
-    slippage: history.Slippage = 0.0,
-    funding: history.Funding = "",
-    cosmic: history.Cosmic = "off",
+    run: history.Asked,
     feeds: Annotated[
         str, typer.Option(help="Folder of recorded feeds (fear-greed-1d.csv, kp-ap-3h.csv) that cosmic factors read.")
     ] = "",
-    psychology: history.Psychology = "off",
-    sizing: history.Sizing = "",
-    leverage: history.Leverage = 0,
-    risk: history.Risk = 0.0,
     report: Annotated[str, typer.Option(help="Write the report to this HTML file.")] = "",
     png: Annotated[str, typer.Option(help="Write the main chart to this PNG file.")] = "",
     trades: Annotated[str, typer.Option(help="Write every trade to this Parquet or CSV file.")] = "",
@@ -76,11 +61,6 @@ def backtest(
     A decision at the close of a bar fills at the next open; stops and targets fill inside bars. Every run is kept in
     the trial ledger, because a figure means less the more often one has tried.
     """
-    asked = history.Asked(
-        symbol=symbol, timeframe=timeframe, data=data, since=since, until=until, values=tuple(values or ()),
-        capital=capital, fees=fees, slippage=slippage, funding=funding, cosmic=cosmic, psychology=psychology,
-        sizing=sizing, leverage=leverage, risk=risk,
-    )  # fmt: skip
     _check_names(report, png, trades)
     heard = _feeds(feeds)
     from omega.backtest.metrics import holding, metrics
@@ -90,12 +70,12 @@ def backtest(
     settings = load().settings
     subject = history.subject_of(settings, bot, doing="a back-test runs")
     with patience("reading the candles") as say:
-        markets = asked.markets(settings, subject)
+        markets = run.markets(settings, subject)
         say("running the back-test; the first one on a machine compiles the kernel")
-        capital = asked.money(settings, subject, named=bot == subject.name)
-        result, load_s = _run(settings, subject, markets, asked, capital, heard)
+        capital = run.money(settings, subject, named=bot == subject.name)
+        result, load_s = _run(settings, subject, markets, run, capital, heard)
         figures = metrics(result, holding(markets, result))
-        luck = _keep_trial(result, figures, asked)
+        luck = _keep_trial(result, figures, run)
         doubts = cautions(result, figures) + (luck.words() if figures["roi"] > 0.0 else [])
         say("writing the files")
         files = _write(result, markets, doubts, report=report, png=png, trades=trades)

@@ -6,10 +6,12 @@ them: `--help` waits for none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
@@ -23,60 +25,50 @@ if TYPE_CHECKING:
     from omega.engine.decision import Settings as Rules
 
 CAPITAL: Final = 10_000.0
-TAKER_FEE: Final = 0.0006
 
 BotName = Annotated[
     str,
     typer.Argument(help="A configured bot (config/bots) or a strategy's name.", autocompletion=bots_and_strategies),
 ]
-Timeframe = Annotated[str, typer.Option(help="Bars, as in 1m, 15m, 4h; made of lower ones where needed.")]
-Data = Annotated[
-    str, typer.Option(help="Candle file (Parquet, CSV), folder or lake; default: what the project carries.")
-]
 Since = Annotated[str, typer.Option("--from", help="First bar, ISO 8601 UTC.")]
-Until = Annotated[str, typer.Option("--to", help="End, ISO 8601 UTC; this instant is left out.")]
-Values = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Fix a parameter of the strategy; repeatable.")
-]
-Capital = Annotated[
-    float | None, typer.Option(help=f"Money to begin with; default: the bot's own, {CAPITAL:,.0f} for a strategy.")
-]
-Fees = Annotated[float, typer.Option(help="Fee of a fill, a fraction: 0.0006 is 0.06 %.")]
-Slippage = Annotated[float, typer.Option(help="How much worse than the open a fill is, a fraction.")]
-Funding = Annotated[str, typer.Option(help="File or folder with SYMBOL-8h.csv; default: no funding.")]
-Cosmic = Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file.")]
-Psychology = Annotated[str, typer.Option(help="Trader profile or a file.")]
-Sizing = Annotated[
-    str,
-    typer.Option(
-        help="`risk`, `full` or `all_in`; default: what the strategy says, else by risk.",
-        autocompletion=among(("risk", "full", "all_in")),
-    ),
-]
-Leverage = Annotated[int, typer.Option(min=0, help="Highest leverage; 0 = trading.max_leverage.")]
-Risk = Annotated[float, typer.Option(min=0.0, help="% of the equity lost at the stop; 0 = runner.risk_pct.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _option(text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the options say about a run over history."""
+    """What the options say about a run over history; each field is one of them, in the order of the help."""
 
-    symbol: str
-    timeframe: str
-    data: str
-    since: str
-    until: str
-    values: Sequence[str]
-    capital: float | None
-    fees: float
-    slippage: float
-    funding: str
-    cosmic: str
-    psychology: str
-    sizing: str
-    leverage: int
-    risk: float
+    symbol: Annotated[
+        str, _option("What to trade; default: the bot's own. A back-test takes several, comma separated.")
+    ] = ""
+    timeframe: Annotated[str, _option("Bars, as in 1m, 15m, 4h; made of lower ones where needed.")] = ""
+    data: Annotated[str, _option("Candle file (Parquet, CSV), folder or lake; default: what the project carries.")] = ""
+    since: Since = ""
+    until: Annotated[str, _option("End, ISO 8601 UTC; this instant is left out.", "--to")] = ""
+    values: Annotated[
+        list[str] | None, _option("Fix a parameter of the strategy; repeatable.", "--set", metavar="KEY=VALUE")
+    ] = None
+    capital: Annotated[
+        float | None, _option(f"Money to begin with; default: the bot's own, {CAPITAL:,.0f} for a strategy.")
+    ] = None
+    fees: Annotated[float, _option("Fee of a fill, a fraction: 0.0006 is 0.06 %.")] = 0.0006
+    slippage: Annotated[float, _option("How much worse than the open a fill is, a fraction.")] = 0.0
+    funding: Annotated[str, _option("File or folder with SYMBOL-8h.csv; default: no funding.")] = ""
+    cosmic: Annotated[str, _option("Cosmic preset, `only_FACTOR` or a file.")] = "off"
+    psychology: Annotated[str, _option("Trader profile or a file.")] = "off"
+    sizing: Annotated[
+        str,
+        _option(
+            "`risk`, `full` or `all_in`; default: what the strategy says, else by risk.",
+            autocompletion=among(("risk", "full", "all_in")),
+        ),
+    ] = ""
+    leverage: Annotated[int, _option("Highest leverage; 0 = trading.max_leverage.", min=0)] = 0
+    risk: Annotated[float, _option("% of the equity lost at the stop; 0 = runner.risk_pct.", min=0.0)] = 0.0
 
     def markets(self, settings: Settings, subject: Subject) -> list[Market]:
         """Read the candles of every symbol that is asked for, else of the bot's own.
@@ -116,7 +108,7 @@ class Asked:
             ConfigError: one is no KEY=VALUE.
         """
         found: dict[str, object] = {}
-        for text in self.values:
+        for text in self.values or ():
             key, equals, value = text.partition("=")
             if not equals or not key.strip():
                 raise ConfigError(f"--set {text!r} is no KEY=VALUE; write it as in --set fast=8")
@@ -158,6 +150,27 @@ class Asked:
         if self.capital is not None:
             return self.capital
         return float(subject.plan.capital or settings.trading.capital) if named else CAPITAL
+
+
+def takes_history(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a run over history, where its signature says `run: Asked`."""
+    types, named = get_type_hints(Asked, include_extras=True), inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter(one.name, named, default=one.default, annotation=types[one.name]) for one in fields(Asked)
+    ]
+    signature = inspect.signature(command, eval_str=True)
+    own = [one.replace(kind=named) for one in signature.parameters.values()]
+    at = [one.name for one in own].index("run")
+    every = [*own[:at], *shared, *own[at + 1 :]]
+
+    @wraps(command)
+    def ran(**given: Any) -> None:
+        run = Asked(**{one.name: given.pop(one.name) for one in shared})
+        command(**given, run=run)
+
+    ran.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]  # what typer reads
+    ran.__annotations__ = {one.name: one.annotation for one in every}
+    return ran
 
 
 def subject_of(settings: Settings, bot: str, *, doing: str) -> Subject:

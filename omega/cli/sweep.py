@@ -69,8 +69,10 @@ class _Asked:
     resume: bool
 
 
+@history.takes_history
 def sweep(
     bot: history.BotName,
+    *,
     space: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=lo:hi:step|a,b,c", help="What to try; repeatable. Default: every declared range."),
@@ -89,21 +91,7 @@ def sweep(
     walk_forward: Annotated[
         str, typer.Option(metavar="TRAIN:TEST[:STEP]", help="Choose on one stretch, judge on the next, as in 90d:30d.")
     ] = "",
-    symbol: Annotated[str, typer.Option(help="What to trade; default: the bot's own.")] = "",
-    timeframe: history.Timeframe = "",
-    data: history.Data = "",
-    since: history.Since = "",
-    until: history.Until = "",
-    values: history.Values = None,
-    capital: history.Capital = None,
-    fees: history.Fees = history.TAKER_FEE,
-    slippage: history.Slippage = 0.0,
-    funding: history.Funding = "",
-    cosmic: history.Cosmic = "off",
-    psychology: history.Psychology = "off",
-    sizing: history.Sizing = "",
-    leverage: history.Leverage = 0,
-    risk: history.Risk = 0.0,
+    run: history.Asked,
     study: Annotated[str, typer.Option(help="Name to keep the trials under; needed for shards.")] = "",
     storage: Annotated[
         str,
@@ -128,11 +116,6 @@ def sweep(
     lose none, `--resume` goes on. The best of many is not what it seems; judge it with `--walk-forward`, and remember
     that the deflated Sharpe ratio counts every trial. Exit code 1 says that somebody interrupted it.
     """
-    run = history.Asked(
-        symbol=symbol, timeframe=timeframe, data=data, since=since, until=until, values=tuple(values or ()),
-        capital=capital, fees=fees, slippage=slippage, funding=funding, cosmic=cosmic, psychology=psychology,
-        sizing=sizing, leverage=leverage, risk=risk,
-    )  # fmt: skip
     asked = _Asked(
         run, tuple(space or ()), search, trials, seed, tuple(objective or ("sharpe",)), walk_forward, study, storage,
         shard, workers, resume,
