@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from omega.cli.asking import writable
+from omega.cli.completing import among, symbols
+from omega.cli.history import Since
 from omega.cli.patience import patience
 from omega.errors import ConfigError, Denied, EnvironmentFault
 
@@ -50,18 +52,8 @@ def _analyses(incomplete: str) -> list[str]:
     return [name for name in names() if name.startswith(incomplete)]
 
 
-def _symbols(incomplete: str) -> list[str]:
-    from omega.config.loader import load
-
-    return [name for name in load().settings.gateway.symbols if name.startswith(incomplete.upper())]
-
-
-def _some_themes(incomplete: str) -> list[str]:
-    return [name for name in _THEMES if name.startswith(incomplete)]
-
-
 def analyze(
-    symbol: Annotated[str, typer.Argument(help="A symbol, as in BTC-USDT.P.", autocompletion=_symbols)],
+    symbol: Annotated[str, typer.Argument(help="A symbol, as in BTC-USDT.P.", autocompletion=symbols)],
     what: Annotated[
         str,
         typer.Argument(help="Which analysis; `all` makes every one whose inputs are there.", autocompletion=_analyses),
@@ -70,7 +62,7 @@ def analyze(
         str, typer.Option(help="Candle file, folder or lake; default: var/lake, else what the project carries.")
     ] = "",
     timeframe: Annotated[str, typer.Option(help="Bars, as in 15m, 1h, 1d; default: the file's own, else 1h.")] = "",
-    since: Annotated[str, typer.Option("--from", help="First bar, ISO 8601 UTC.")] = "",
+    since: Since = "",
     until: Annotated[str, typer.Option("--to", help="The instant of the analysis: nothing later is read.")] = "",
     bars: Annotated[int, typer.Option(min=0, help="Newest bars that are read; 0 = all of them.")] = BARS,
     peers: Annotated[
@@ -82,7 +74,7 @@ def analyze(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Ask the analytics service of the running farm.")] = False,
     png: Annotated[str, typer.Option(help="Write the picture to this PNG file.")] = "",
-    theme: Annotated[str, typer.Option(help="dark or light.", autocompletion=_some_themes)] = "dark",
+    theme: Annotated[str, typer.Option(help="dark or light.", autocompletion=among(_THEMES))] = "dark",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Analyse a market: Fibonacci, patterns, structure, levels, trend, risk, and the farm's positions and performance.

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
@@ -89,6 +89,21 @@ def build(only: str = "") -> typer.Typer:
     return app
 
 
+def tree(only: str = "") -> Any:
+    """Return the commands as they are run, with a help that does not let a switch look as if it took a value."""
+    root = typer.main.get_command(build(only))
+    _plain_switches(root)
+    return root
+
+
+def _plain_switches(command: Any) -> None:
+    for option in command.get_params(typer.Context(command)):
+        if getattr(option, "is_flag", False) and option.metavar is None:
+            option.metavar = ""
+    for child in getattr(command, "commands", {}).values():
+        _plain_switches(child)
+
+
 def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
         typer.echo(f"omega {__version__}")
@@ -97,8 +112,10 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def _asked() -> str:
     """Return the command that the arguments name, empty when all of them are wanted: for help and completion."""
-    first = sys.argv[1] if len(sys.argv) > 1 else ""
-    return first if first in COMMANDS and "_OMEGA_COMPLETE" not in os.environ else ""
+    words = sys.argv
+    if "_OMEGA_COMPLETE" in os.environ:  # the line that a shell asks about: bash names it in one way, others in another
+        words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+    return words[1] if len(words) > 1 and words[1] in COMMANDS else ""
 
 
 def _quiet() -> None:
@@ -119,7 +136,7 @@ def main() -> None:
     """Run the command line; every error of the farm ends as one paragraph on stderr and its exit code."""
     _quiet()
     try:
-        build(_asked())()
+        tree(_asked())()
     except OmegaError as error:
         print(f"omega: {type(error).__name__}: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None

@@ -25,7 +25,10 @@ app = typer.Typer(no_args_is_help=True)
 @app.command(epilog="**Example** `omega audit verify --head heads.txt --json`")
 def verify(
     head: Annotated[
-        list[str], typer.Option("--head", help="A head kept elsewhere, NUMBER:DIGEST, or a file with one a line.")
+        list[str],
+        typer.Option(
+            "--head", metavar="NUMBER:DIGEST", help="A head kept elsewhere, or a file with one a line; repeatable."
+        ),
     ] = [],  # noqa: B006 - typer copies it
     database: DatabaseUrl = "",
     archive: ArchiveDir = "",

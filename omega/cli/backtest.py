@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omega.cli import history
 from omega.cli.asking import writable
 from omega.cli.patience import patience
 from omega.errors import ConfigError, EnvironmentFault
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from omega.backtest.checks.subjects import Subject
     from omega.backtest.feeds import Feed
     from omega.backtest.influences import Influences
-    from omega.backtest.types import Costs, Market, Result
+    from omega.backtest.types import Market, Result
     from omega.config import Settings
-    from omega.engine.decision import Settings as Rules
 
 EXAMPLES = """
 **Examples**
@@ -38,93 +38,44 @@ EXAMPLES = """
 
 `omega backtest trend-eth --timeframe 15m --psychology strategic --cosmic only_moon_phase --trades trades.parquet`
 """
-CAPITAL = 10_000.0
 _REHEARSAL_BARS = 256
 _FEW_TRIALS = 5
 _DAYS = 365
 _TABLES = (".parquet", ".csv")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the options say about one run."""
-
-    symbol: str
-    timeframe: str
-    data: str
-    since: str
-    until: str
-    values: tuple[str, ...]
-    capital: float | None
-    fees: float
-    slippage: float
-    funding: str
-    cosmic: str
-    feeds: str
-    psychology: str
-    sizing: str
-    leverage: int
-    risk: float
-
-
+@history.takes_history
 def backtest(
-    bot: Annotated[str, typer.Argument(help="A configured bot (config/bots) or a strategy's name.")],
-    symbol: Annotated[
-        str, typer.Option(help="What to trade, comma separated for a portfolio; default: the bot's own.")
-    ] = "",
-    timeframe: Annotated[str, typer.Option(help="Bars, as in 1m, 15m, 4h; made of lower ones where needed.")] = "",
-    data: Annotated[
-        str, typer.Option(help="Candle file (Parquet, CSV), folder or lake; default: what the project carries.")
-    ] = "",
-    since: Annotated[str, typer.Option("--from", help="First bar, ISO 8601 UTC.")] = "",
-    until: Annotated[str, typer.Option("--to", help="End, ISO 8601 UTC; this instant is left out.")] = "",
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the strategy; repeatable.")
-    ] = None,
-    capital: Annotated[
-        float | None, typer.Option(help="Money to begin with; default: the bot's own, 10,000 for a strategy.")
-    ] = None,
-    fees: Annotated[float, typer.Option(help="Fee of a fill, a fraction: 0.0006 is 0.06 %.")] = 0.0006,
-    slippage: Annotated[float, typer.Option(help="How much worse than the open a fill is, a fraction.")] = 0.0,
-    funding: Annotated[str, typer.Option(help="File or folder with SYMBOL-8h.csv; default: no funding.")] = "",
-    cosmic: Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file; default: off.")] = "off",
+    bot: history.BotName,
+    run: history.Asked,
     feeds: Annotated[
         str, typer.Option(help="Folder of recorded feeds (fear-greed-1d.csv, kp-ap-3h.csv) that cosmic factors read.")
     ] = "",
-    psychology: Annotated[str, typer.Option(help="Trader profile or a file; default: off.")] = "off",
-    sizing: Annotated[
-        str, typer.Option(help="`risk`, `full` or `all_in`; default: what the strategy says, else by risk.")
-    ] = "",
-    leverage: Annotated[int, typer.Option(min=0, help="Highest leverage; 0 = trading.max_leverage.")] = 0,
-    risk: Annotated[float, typer.Option(min=0.0, help="% of the equity lost at the stop; 0 = runner.risk_pct.")] = 0.0,
     report: Annotated[str, typer.Option(help="Write the report to this HTML file.")] = "",
     png: Annotated[str, typer.Option(help="Write the main chart to this PNG file.")] = "",
     trades: Annotated[str, typer.Option(help="Write every trade to this Parquet or CSV file.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: history.Json = False,
 ) -> None:
     """Trade a bot over recorded history by the rules of the farm, and say what came of it.
 
     A decision at the close of a bar fills at the next open; stops and targets fill inside bars. Every run is kept in
     the trial ledger, because a figure means less the more often one has tried.
     """
-    asked = _Asked(
-        symbol, timeframe, data, since, until, tuple(values or ()), capital, fees, slippage, funding, cosmic,
-        feeds, psychology, sizing, leverage, risk,
-    )  # fmt: skip
     _check_names(report, png, trades)
-    _feeds(feeds)
+    heard = _feeds(feeds)
     from omega.backtest.metrics import holding, metrics
     from omega.backtest.report.cautions import cautions
     from omega.config.loader import load
 
     settings = load().settings
-    subject = _subject(settings, bot)
+    subject = history.subject_of(settings, bot, doing="a back-test runs")
     with patience("reading the candles") as say:
-        markets = _markets(settings, subject, asked)
+        markets = run.markets(settings, subject)
         say("running the back-test; the first one on a machine compiles the kernel")
-        result, load_s = _run(settings, subject, markets, asked, named=bot == subject.name)
+        capital = run.money(settings, subject, named=bot == subject.name)
+        result, load_s = _run(settings, subject, markets, run, capital, heard)
         figures = metrics(result, holding(markets, result))
-        luck = _keep_trial(result, figures, asked)
+        luck = _keep_trial(result, figures, run)
         doubts = cautions(result, figures) + (luck.words() if figures["roi"] > 0.0 else [])
         say("writing the files")
         files = _write(result, markets, doubts, report=report, png=png, trades=trades)
@@ -152,54 +103,19 @@ def _check_names(report: str, png: str, trades: str) -> None:
         writable(name, option)
 
 
-def _subject(settings: Settings, bot: str) -> Subject:
-    from omega.backtest.checks.subjects import subjects
-
-    found = subjects(settings, bot, trading=True)
-    if len(found) != 1:
-        raise ConfigError(f"{bot!r} names {len(found)} bots; a back-test runs one of them")
-    return found[0]
-
-
-def _markets(settings: Settings, subject: Subject, asked: _Asked) -> list[Market]:
-    from omega.backtest.checks.farm_run import candles_of, venue_name
-    from omega.config.loader import project_config
-    from omega.storage.lake.read import read_market
-
-    source = Path(asked.data) if asked.data else project_config().parent / "data"
-    one_file = source.is_file()
-    names = [name.strip() for name in asked.symbol.split(",") if name.strip()]
-    if not names:
-        names = [""] if one_file else [subject.plan.symbol]
-    if one_file and len(names) > 1:
-        raise ConfigError(f"{source} holds one market, {len(names)} were asked for; name a folder or a lake")
-    timeframe = asked.timeframe or subject.plan.timeframe or ("" if one_file else settings.trading.timeframe)
-    found = []
-    for name in names:
-        place = source if one_file else candles_of(source, name)
-        market = read_market(
-            place,
-            venue_name(name),
-            timeframe,
-            asked.since or None,
-            asked.until or None,
-            funding=asked.funding or None,
-        )
-        found.append(replace(market, symbol=name) if name else market)
-    return found
-
-
 def _run(
-    settings: Settings, subject: Subject, markets: Sequence[Market], asked: _Asked, *, named: bool
+    settings: Settings,
+    subject: Subject,
+    markets: Sequence[Market],
+    asked: history.Asked,
+    capital: float,
+    feeds: tuple[Feed, ...],
 ) -> tuple[Result, float]:
     """Run it, and return also the seconds that loading the compiled kernel took: they are no part of the run."""
     from omega.backtest.run import backtest as over_history
 
-    params, rules, costs = _params(subject, asked.values), _rules(settings, asked), _costs(asked)
-    capital = asked.capital
-    if capital is None:
-        capital = float(subject.plan.capital or settings.trading.capital) if named else CAPITAL
-    influences = _influences(asked, markets)
+    params, rules, costs = _params(subject, asked), asked.rules(settings), asked.costs()
+    influences = _influences(asked, markets, feeds)
 
     def run(over: Sequence[Market]) -> Result:
         return over_history(
@@ -212,42 +128,16 @@ def _run(
     return run(markets), loaded - began
 
 
-def _params(subject: Subject, values: Sequence[str]) -> object:
+def _params(subject: Subject, asked: history.Asked) -> object:
     from omega.plugins import parse_params
 
-    given: dict[str, object] = dict(subject.plan.params)
-    for text in values:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {text!r} is no KEY=VALUE; write it as in --set fast=8")
-        given[key.strip()] = value.strip()
     try:
-        return parse_params(subject.entry.params, given)
+        return parse_params(subject.entry.params, {**subject.plan.params, **asked.given()})
     except ConfigError as error:
         raise ConfigError(f"{subject.entry.name}: {error}") from None
 
 
-def _rules(settings: Settings, asked: _Asked) -> Rules:
-    from omega.backtest.run import RULES
-    from omega.engine.decision import Sizing
-
-    risk = asked.risk or settings.runner.risk_pct
-    rules = replace(RULES, risk=risk / 100.0, max_leverage=asked.leverage or settings.trading.max_leverage)
-    if not asked.sizing:
-        return rules
-    try:
-        return replace(rules, sizing=Sizing(asked.sizing))
-    except ValueError:
-        raise ConfigError(f"--sizing {asked.sizing!r} is none of {', '.join(Sizing)}") from None
-
-
-def _costs(asked: _Asked) -> Costs:
-    from omega.backtest.types import Costs
-
-    return Costs(taker=asked.fees, slippage=asked.slippage)
-
-
-def _influences(asked: _Asked, markets: Sequence[Market]) -> Influences | None:
+def _influences(asked: history.Asked, markets: Sequence[Market], feeds: tuple[Feed, ...]) -> Influences | None:
     if asked.cosmic == "off" and asked.psychology == "off":
         return None
     import numpy as np
@@ -257,7 +147,7 @@ def _influences(asked: _Asked, markets: Sequence[Market]) -> Influences | None:
     every = [market.bars.ts for market in markets]
     axis = every[0] if len(every) == 1 else np.unique(np.concatenate(every))
     step = markets[0].timeframe_ns
-    return load_influences(asked.psychology, asked.cosmic, axis, timeframe_ns=step, feeds=_feeds(asked.feeds))
+    return load_influences(asked.psychology, asked.cosmic, axis, timeframe_ns=step, feeds=feeds)
 
 
 def _feeds(folder: str) -> tuple[Feed, ...]:
@@ -313,7 +203,7 @@ class _Luck:
         ]
 
 
-def _keep_trial(result: Result, figures: dict[str, float], asked: _Asked) -> _Luck:
+def _keep_trial(result: Result, figures: dict[str, float], asked: history.Asked) -> _Luck:
     """Write the run to the trial ledger, and judge its Sharpe ratio by every trial that the strategy ever had.
 
     A ledger that cannot be written does not take the result from whoever waited for it; it is said on stderr.

@@ -12,7 +12,8 @@ import typer
 
 from omega.bus import FARM, BotStatus, Bus, CommandResult, Scalar, Verb
 from omega.cli.asking import confirm
-from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
+from omega.cli.completing import among, bots
+from omega.cli.telling import ANSWER_S, command, pull, report, show_pulled, tell, with_bus
 from omega.config import Settings
 from omega.config.labels import labels_of, select
 from omega.config.loader import load
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 LISTEN_S = 2.5
-Target = Annotated[str, typer.Argument(help="A bot's name, or `farm` for all.")]
+Target = Annotated[str, typer.Argument(help="A bot's name, or `farm` for all.", autocompletion=bots)]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the audit log.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Selector = Annotated[
@@ -43,15 +44,12 @@ def list_bots(selector: Selector = "", as_json: Json = False) -> None:
         statuses = [row for row in statuses if row["bot"] in wanted]
     if as_json:
         print(json.dumps(statuses, indent=2))
-        return
-    if not statuses:
-        print("no bot has answered; is the farm running, and does OMEGA_REDIS_URL name its server?")
-        raise typer.Exit(1)
-    for row in statuses:
+    for row in statuses if not as_json else ():
         print(
             f"{row['bot']:<14} {row['strategy']:<20} {row['mode']:<6} {row['symbol']:<12} {row['state']:<9} "
             f"position {row['position']:<12} equity {row['equity']:<14} {row['reason']}"
         )
+    _check_answered(statuses)
 
 
 @app.command(epilog="**Example** `omega bot labels -l strategy=ema_cross`")
@@ -106,25 +104,27 @@ def halt(
     reason: Reason = "",
     kill: Annotated[bool, typer.Option("--kill", help="Past Redis, straight to the gateway.")] = False,
     url: Annotated[str, typer.Option(help="With --kill: the gateway's address; else gateway.kill_url.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Halt all entries of the account; it stays halted until somebody releases it."""
     if kill:
-        print("\n".join(pull(Verb.HALT, reason, url=url)))
+        show_pulled(pull(Verb.HALT, reason, url=url), as_json=as_json)
         return
-    _send(Verb.HALT, [FARM], reason, as_json=False)
+    _send(Verb.HALT, [FARM], reason, as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega bot release --reason 'checked the fills'`")
-def release(reason: Reason = "") -> None:
+def release(reason: Reason = "", as_json: Json = False) -> None:
     """Release a halt; a reason is required."""
     if not reason:
         raise ConfigError("a halt is released with a reason: omega bot release --reason '...'")
-    _send(Verb.RELEASE, [FARM], reason, as_json=False)
+    _send(Verb.RELEASE, [FARM], reason, as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega bot mood` · `omega bot mood fib-btc --json`")
 def mood(
-    target: Annotated[str, typer.Argument(help="A bot's name; every bot when absent.")] = "", as_json: Json = False
+    target: Annotated[str, typer.Argument(help="A bot's name; every bot when absent.", autocompletion=bots)] = "",
+    as_json: Json = False,
 ) -> None:
     """Show the state of mind of bots with a trader's profile: experimental, off unless a profile is named."""
     if target:
@@ -134,6 +134,11 @@ def mood(
         print(json.dumps({row["bot"]: row["mind"] for row in rows}, indent=2))
     elif rows:
         print("\n".join(_mood(row) for row in rows))
+    _check_answered(rows)
+
+
+def _check_answered(rows: Sequence[object]) -> None:
+    """End with exit code 1 where no bot has said anything."""
     if not rows:
         typer.echo("no bot has answered; is the farm running, and does OMEGA_REDIS_URL name its server?", err=True)
         raise typer.Exit(1)
@@ -149,7 +154,7 @@ _plain(
 @app.command(epilog="**Example** `omega bot stir fib-btc --event crypto_hack --reason 'hack of an exchange'`")
 def stir(
     target: Target = "",
-    event: Annotated[str, typer.Option(help=f"One of {', '.join(EVENTS)}.")] = "",
+    event: Annotated[str, typer.Option(help=f"One of {', '.join(EVENTS)}.", autocompletion=among(EVENTS))] = "",
     selector: Selector = "",
     every: All = False,
     reason: Reason = "",

@@ -76,11 +76,15 @@ def run(
         float, typer.Option(min=0, help="Begin no fault of a seed after so many minutes; 0 = do all of them.")
     ] = 0,
     without: Annotated[str, typer.Option(help="Guards to switch off in the child processes, comma separated.")] = "",
-    tight: Annotated[bool, typer.Option(help="An account limit that binds; the scenario crowd always has it.")] = False,
+    tight: Annotated[
+        bool, typer.Option("--tight", help="An account limit that binds; the scenario crowd always has it.")
+    ] = False,
     out: Annotated[
         str, typer.Option(help="Folder that keeps the result of every seed; seeds that are there are not run again.")
     ] = "",
-    keep: Annotated[bool, typer.Option(help="Keep the logs and databases of seeds without a finding.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the logs and databases of seeds without a finding.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False,
 ) -> None:
     """Run a farm of processes under the scenario's faults and check every invariant against the venue's own truth.

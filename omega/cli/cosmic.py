@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -15,6 +15,7 @@ from omega import plugins
 from omega.backtest.feeds import hear_recorded
 from omega.cli.cosmic_show import show, show_explained, show_rows
 from omega.cli.cosmic_study import EXAMPLE, Json, Recorded, place_of, recorded_feeds, study
+from omega.cli.patience import patience
 from omega.cli.telling import with_bus
 from omega.config import Settings
 from omega.config.loader import load
@@ -28,6 +29,7 @@ from omega.domain import SECOND_NS, FeedState, Reading, from_iso, iso
 from omega.errors import ConfigError
 from omega.params import nearest
 
+T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 When = Annotated[str, typer.Argument(help="An instant, ISO 8601 in UTC, as in 2025-07-18T04:45:00Z.")]
 MaybeWhen = Annotated[str, typer.Argument(help="An instant, ISO 8601 in UTC; empty = now.")]
@@ -38,7 +40,6 @@ _YEAR_NS: Final = 365 * _DAY_NS
 _ASK_NS: Final = 10 * SECOND_NS
 _AHEAD_H: Final = 24 * 120
 """Until the next station of Mercury, whenever it is asked."""
-_LONG_NS: Final = 5 * _YEAR_NS
 app.command(epilog=EXAMPLE)(study)
 
 
@@ -71,8 +72,8 @@ def stations(
     """List when a planet turns retrograde or direct."""
     chosen = _planet(body)
     start_ns, end_ns = _span(start, end)
-    with _sky() as sky:
-        found = _watched(almanac.stations(sky, chosen, start_ns, end_ns), start_ns, end_ns)
+    with _sky(bodies=(chosen,)) as sky:
+        found = _watched(almanac.stations(sky, chosen, start_ns, end_ns))
     rows = [{"time": iso(at_ns), "body": chosen.value, "kind": kind} for at_ns, kind in found]
     show_rows(rows, f"{chosen.value} from {iso(start_ns)} to {iso(end_ns)}", as_json=as_json)
 
@@ -81,8 +82,8 @@ def stations(
 def phases(start: From = "", end: To = "", as_json: Json = False) -> None:
     """List the new moons, quarters and full moons."""
     start_ns, end_ns = _span(start, end)
-    with _sky() as sky:
-        found = _watched(almanac.moon_phases(sky, start_ns, end_ns), start_ns, end_ns)
+    with _sky(bodies=(Body.SUN, Body.MOON)) as sky:
+        found = _watched(almanac.moon_phases(sky, start_ns, end_ns))
     rows = [{"time": iso(at_ns), "phase": phase.value} for at_ns, phase in found]
     show_rows(rows, f"moon from {iso(start_ns)} to {iso(end_ns)}", as_json=as_json)
 
@@ -90,7 +91,9 @@ def phases(start: From = "", end: To = "", as_json: Json = False) -> None:
 @app.command(epilog="**Example** `omega cosmic aspects 2025-06-15T14:36:00Z --orb square=1 --json`")
 def aspects(
     when: MaybeWhen = "",
-    orb: Annotated[list[str] | None, typer.Option(help="NAME=DEGREES: how far from exact still counts.")] = None,
+    orb: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=DEGREES", help="How far from exact still counts; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the aspects at an instant, the most exact first."""
@@ -115,8 +118,8 @@ def forecast(
     start_ns = _instant(start) if start else time.time_ns()
     end_ns = min(start_ns + days * _DAY_NS, LAST_NS)
     with _sky() as sky:
-        events = list(_coming(sky, start_ns, end_ns))
-    rows = [{"time": iso(at_ns), "event": event, "what": what} for at_ns, event, what in sorted(events)]
+        events = _watched(_coming(sky, start_ns, end_ns))
+    rows = [{"time": iso(at_ns), "event": event, "what": what} for at_ns, (event, what) in sorted(events)]
     show_rows(rows, f"the sky from {iso(start_ns)} for {days} days", as_json=as_json)
 
 
@@ -224,22 +227,22 @@ def _hearing(folder: str, at_ns: int) -> Any:
     return hear
 
 
-def _coming(sky: Sky, start_ns: int, end_ns: int) -> Iterator[tuple[int, str, str]]:
+def _coming(sky: Sky, start_ns: int, end_ns: int) -> Iterator[tuple[int, tuple[str, str]]]:
     for at_ns, phase in almanac.moon_phases(sky, start_ns, end_ns):
-        yield at_ns, "moon", phase.value
+        yield at_ns, ("moon", phase.value)
     for body in almanac.TURNING:
         for at_ns, kind in almanac.stations(sky, body, start_ns, end_ns):
-            yield at_ns, "station", f"{body.value} {kind}"
+            yield at_ns, ("station", f"{body.value} {kind}")
     for at_ns, season in almanac.seasons(sky, start_ns, end_ns):
-        yield at_ns, "season", season
+        yield at_ns, ("season", season)
     slow = [body for body in Body if body is not Body.MOON]
     for at_ns, (a, b, name) in almanac.exact_aspects(sky, start_ns, end_ns, slow):
-        yield at_ns, "aspect", f"{a.value} {name} {b.value}"
+        yield at_ns, ("aspect", f"{a.value} {name} {b.value}")
 
 
 @contextmanager
-def _sky() -> Iterator[Sky]:
-    sky = Sky(hours_ahead=_AHEAD_H)
+def _sky(*, bodies: Collection[Body] = tuple(Body)) -> Iterator[Sky]:
+    sky = Sky(hours_ahead=_AHEAD_H, bodies=bodies)
     try:
         yield sky
     finally:
@@ -302,17 +305,11 @@ def _described(entry: plugins.FactorEntry) -> dict[str, Any]:
     }
 
 
-def _watched(events: Iterable[tuple[int, Any]], start_ns: int, end_ns: int) -> list[tuple[int, Any]]:
-    """Collect events; a long span shows how far it has come, on stderr."""
-    if end_ns - start_ns < _LONG_NS:
-        return list(events)
-    from rich.console import Console
-    from rich.progress import Progress
-
+def _watched(events: Iterable[tuple[int, T]]) -> list[tuple[int, T]]:
+    """Collect events; a long span says how far it has come."""
     found = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("computing", total=end_ns - start_ns)
+    with patience("computing the sky") as say:
         for event in events:
             found.append(event)
-            progress.update(task, completed=event[0] - start_ns)
+            say(f"computing the sky, {iso(event[0])[:7]}")
     return found

@@ -30,7 +30,9 @@ def study(
     since: Annotated[str, typer.Option("--from", help="First bar, ISO 8601 in UTC.")] = "",
     until: Annotated[str, typer.Option("--to", help="End, ISO 8601 in UTC.")] = "",
     feeds: Recorded = "",
-    alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="False discoveries over everything.")] = 0.05,
+    alpha: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="Share of false discoveries that is accepted, over everything.")
+    ] = 0.05,
     as_json: Json = False,
 ) -> None:
     """Correlate every factor with the next bar's return and volatility, and list those whose evidence fails.

@@ -48,7 +48,7 @@ def doctor(
         str, typer.Option(metavar="URL", help="Record where the service at this address spends its time, instead.")
     ] = "",
     seconds: Annotated[float, typer.Option(min=0.1, max=300.0, help="With --profile: how long.")] = 10.0,
-    memory: Annotated[bool, typer.Option(help="With --profile: who allocates memory.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="With --profile: who allocates memory.")] = False,
 ) -> None:
     """Check Python, packages, disk, ports, configuration and the optional tools.
 

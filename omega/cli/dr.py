@@ -35,7 +35,8 @@ Place = Annotated[Path, typer.Argument(help="A backup, or a folder of backups: t
 def backup(
     target: Annotated[Path, typer.Argument(help="Folder that the backup's own folder is made in.")],
     journal: Annotated[
-        list[Path], typer.Option("--journal", help="A gateway's journal, again for each; default: gateway.journal.")
+        list[Path],
+        typer.Option("--journal", metavar="FILE", help="A gateway's journal; repeatable. Default: gateway.journal."),
     ] = [],  # noqa: B006 - typer copies it
     no_journal: Annotated[
         bool, typer.Option("--no-journal", help="Without journals: they are on other machines.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from omega.errors import ConfigError
 app = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Its name: lower case letters, digits and _.")]
 Root = Annotated[str, typer.Option("--dir", help="Root of the project.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 PLACES = {
     "bot": ("bots/{name}.py", "tests/unit/bots/test_{name}.py"),
@@ -24,30 +26,30 @@ PLACES = {
 
 
 @app.command(epilog="**Example** `omega new bot donchian_break` then `make test`")
-def bot(name: Name, root: Root = ".") -> None:
+def bot(name: Name, root: Root = ".", as_json: Json = False) -> None:
     """Write a strategy: parameters declared once, one pure `signals(bars, params)`."""
-    _write("bot", name, root)
+    _write("bot", name, root, as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega new persona sage`")
-def persona(name: Name, root: Root = ".") -> None:
+def persona(name: Name, root: Root = ".", as_json: Json = False) -> None:
     """Write a persona: a voice over the same facts."""
-    _write("persona", name, root)
+    _write("persona", name, root, as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega new factor solar_season`")
-def factor(name: Name, root: Root = ".") -> None:
+def factor(name: Name, root: Root = ".", as_json: Json = False) -> None:
     """Write a cosmic factor: one pure function of an instant."""
-    _write("factor", name, root)
+    _write("factor", name, root, as_json=as_json)
 
 
 @app.command(epilog="**Example** `omega new venue bybit`")
-def venue(name: Name, root: Root = ".") -> None:
+def venue(name: Name, root: Root = ".", as_json: Json = False) -> None:
     """Write a venue: what differs from the generic ccxt adapter, and nothing else."""
-    _write("venue", name, root)
+    _write("venue", name, root, as_json=as_json)
 
 
-def _write(kind: str, name: str, root: str) -> None:
+def _write(kind: str, name: str, root: str, *, as_json: bool) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,38}", name):
         raise ConfigError(f"{name!r} is no name for a {kind}: use lower case letters, digits and _, as in my_{kind}")
     source, test = (Path(root) / place.format(name=name) for place in PLACES[kind])
@@ -59,7 +61,10 @@ def _write(kind: str, name: str, root: str) -> None:
     test.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(templates.SOURCE[kind].format(name=name, title=_title(name)), encoding="utf-8")
     test.write_text(templates.TEST[kind].format(name=name, title=_title(name)), encoding="utf-8")
-    print(f"wrote {source} and {test}; next: read both, change the idea, run `make test`")
+    if as_json:
+        print(json.dumps({"kind": kind, "name": name, "files": [str(source), str(test)]}, indent=2))
+    else:
+        print(f"wrote {source} and {test}; next: read both, change the idea, run `make test`")
 
 
 def _title(name: str) -> str:

@@ -7,16 +7,15 @@ import getpass
 import json
 import re
 import time
-from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
 
 from omega.bus import RISK, RISK_REDUCING, Bus, Command, CommandResult, Scalar, Verb, new_id
 from omega.cli.asking import amount
+from omega.cli.completing import among, bots
 from omega.cli.telling import ANSWER_S, EXPIRES_NS, with_bus
 from omega.config import ScopeLimits
-from omega.config.loader import load
 from omega.domain import from_iso
 from omega.errors import ConfigError, EnvironmentFault
 
@@ -26,23 +25,12 @@ LEVELS: Final = ("block", "reduce_only", "flatten")
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 
 
-def _among(words: tuple[str, ...]) -> Callable[[str], list[str]]:
-    def complete(incomplete: str) -> list[str]:
-        return [word for word in words if word.startswith(incomplete)]
-
-    return complete
-
-
-def _bots(incomplete: str) -> list[str]:
-    return [name for name in sorted(load().settings.bots) if name.startswith(incomplete)]
-
-
-Scope = Annotated[str, typer.Option(help=f"Whose: {', '.join(SCOPES)}.", autocompletion=_among(SCOPES))]
+Scope = Annotated[str, typer.Option(help=f"Whose: {', '.join(SCOPES)}.", autocompletion=among(SCOPES))]
 Name = Annotated[str, typer.Option(help="Which bot, family or symbol; `*` = each one that has no limit of its own.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the audit log.")]
-BotName = Annotated[str, typer.Argument(help="A bot's name.", autocompletion=_bots)]
+BotName = Annotated[str, typer.Argument(help="A bot's name.", autocompletion=bots)]
 Symbol = Annotated[str, typer.Option(help="Symbol; default: the bot's own.")]
-Side = Annotated[str, typer.Option(help="buy or sell.", autocompletion=_among(("buy", "sell")))]
+Side = Annotated[str, typer.Option(help="buy or sell.", autocompletion=among(("buy", "sell")))]
 Price = Annotated[str, typer.Option(help="Price that it is valued at; default: the last one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -101,7 +89,7 @@ def what_if(
 
 @app.command(epilog="**Example** `omega risk headroom` · `omega risk headroom --bot fib-btc --side sell`")
 def headroom(
-    bot: Annotated[str, typer.Option(help="For an entry of this bot: its largest size.", autocompletion=_bots)] = "",
+    bot: Annotated[str, typer.Option(help="For an entry of this bot: its largest size.", autocompletion=bots)] = "",
     symbol: Symbol = "",
     side: Side = "buy",
     price: Price = "",
@@ -132,7 +120,7 @@ def halt(
     scope: Scope = "account",
     name: Name = "",
     level: Annotated[
-        str, typer.Option(help="reduce_only, or flatten: close its positions too.", autocompletion=_among(LEVELS[1:]))
+        str, typer.Option(help="reduce_only, or flatten: close its positions too.", autocompletion=among(LEVELS[1:]))
     ] = "reduce_only",
     reason: Reason = "",
     as_json: Json = False,
@@ -157,13 +145,13 @@ def release(scope: Scope = "account", name: Name = "", reason: Reason = "", as_j
 def limit(
     measure: Annotated[
         str,
-        typer.Argument(help="Which limit, as in risk.limits.", autocompletion=_among(tuple(ScopeLimits.model_fields))),
+        typer.Argument(help="Which limit, as in risk.limits.", autocompletion=among(tuple(ScopeLimits.model_fields))),
     ],
     value: Annotated[str, typer.Argument(help="The new bound; `none` = no limit, `default` = what the settings say.")],
     scope: Scope = "account",
     name: Name = "",
     level: Annotated[
-        str, typer.Option(help=f"Which level: {', '.join(LEVELS)}.", autocompletion=_among(LEVELS))
+        str, typer.Option(help=f"Which level: {', '.join(LEVELS)}.", autocompletion=among(LEVELS))
     ] = "block",
     until: Annotated[str, typer.Option(help="When it ends: 30m, 12h, 2d, or an instant in ISO 8601 UTC.")] = "",
     reason: Reason = "",

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omega.cli import history
 from omega.cli.asking import writable
+from omega.cli.completing import among
 from omega.errors import ConfigError, EnvironmentFault
 
 if TYPE_CHECKING:
@@ -45,35 +47,21 @@ after them, again and again
 DEFAULT_STORAGE = "sqlite:///var/sweeps.db"
 STORAGE_FILE = "OMEGA_SWEEP_STORAGE_FILE"
 INDEX = "JOB_COMPLETION_INDEX"
-CAPITAL = 10_000.0
 UNFINISHED = 1
+_SEARCHES = ("grid", "random", "sobol", "tpe", "cma", "nsga2")
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the options say."""
+    """What the options say; `run` is what every trial has in common."""
 
+    run: history.Asked
     space: tuple[str, ...]
     search: str
     trials: int
     seed: int
     objective: tuple[str, ...]
     walk_forward: str
-    symbol: str
-    timeframe: str
-    data: str
-    since: str
-    until: str
-    values: tuple[str, ...]
-    capital: float | None
-    fees: float
-    slippage: float
-    funding: str
-    cosmic: str
-    psychology: str
-    sizing: str
-    leverage: int
-    risk: float
     study: str
     storage: str
     shard: str
@@ -81,15 +69,21 @@ class _Asked:
     resume: bool
 
 
+@history.takes_history
 def sweep(
-    bot: Annotated[str, typer.Argument(help="A configured bot (config/bots) or a strategy's name.")],
+    bot: history.BotName,
+    *,
     space: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=lo:hi:step|a,b,c", help="What to try; repeatable. Default: every declared range."),
     ] = None,
-    search: Annotated[str, typer.Option(help="grid, random, sobol, tpe, cma or nsga2.")] = "grid",
-    trials: Annotated[int, typer.Option(min=0, help="How many; a grid knows by itself.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    search: Annotated[
+        str, typer.Option(help="grid, random, sobol, tpe, cma or nsga2.", autocompletion=among(_SEARCHES))
+    ] = "grid",
+    trials: Annotated[
+        int, typer.Option(min=0, help="How many to try; 0 = a whole grid, which alone knows how many it has.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
     objective: Annotated[
         list[str] | None,
         typer.Option(metavar="METRIC[:min|:max]", help="What to look for; repeatable for nsga2. Default: sharpe."),
@@ -97,30 +91,13 @@ def sweep(
     walk_forward: Annotated[
         str, typer.Option(metavar="TRAIN:TEST[:STEP]", help="Choose on one stretch, judge on the next, as in 90d:30d.")
     ] = "",
-    symbol: Annotated[str, typer.Option(help="What to trade; default: the bot's own.")] = "",
-    timeframe: Annotated[str, typer.Option(help="Bars, as in 1m, 15m, 4h; made of lower ones where needed.")] = "",
-    data: Annotated[
-        str, typer.Option(help="Candle file (Parquet, CSV), folder or lake; default: what the project carries.")
-    ] = "",
-    since: Annotated[str, typer.Option("--from", help="First bar, ISO 8601 UTC.")] = "",
-    until: Annotated[str, typer.Option("--to", help="End, ISO 8601 UTC; this instant is left out.")] = "",
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter that stays; repeatable.")
-    ] = None,
-    capital: Annotated[
-        float | None, typer.Option(help="Money to begin with; default: the bot's own, 10,000 for a strategy.")
-    ] = None,
-    fees: Annotated[float, typer.Option(help="Fee of a fill, a fraction: 0.0006 is 0.06 %.")] = 0.0006,
-    slippage: Annotated[float, typer.Option(help="How much worse than the open a fill is, a fraction.")] = 0.0,
-    funding: Annotated[str, typer.Option(help="File or folder with SYMBOL-8h.csv; default: no funding.")] = "",
-    cosmic: Annotated[str, typer.Option(help="Cosmic preset, `only_FACTOR` or a file; default: off.")] = "off",
-    psychology: Annotated[str, typer.Option(help="Trader profile or a file; default: off.")] = "off",
-    sizing: Annotated[str, typer.Option(help="`risk`, `full` or `all_in`; default: what the strategy says.")] = "",
-    leverage: Annotated[int, typer.Option(min=0, help="Highest leverage; 0 = trading.max_leverage.")] = 0,
-    risk: Annotated[float, typer.Option(min=0.0, help="% of the equity lost at the stop; 0 = runner.risk_pct.")] = 0.0,
+    run: history.Asked,
     study: Annotated[str, typer.Option(help="Name to keep the trials under; needed for shards.")] = "",
     storage: Annotated[
-        str, typer.Option(help="sqlite:///FILE or postgresql+pg8000://USER@HOST/NAME; default: var/sweeps.db.")
+        str,
+        typer.Option(
+            metavar="URL", help="Database of the trials, SQLite or PostgreSQL; default: sqlite:///var/sweeps.db."
+        ),
     ] = "",
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="This process's part, from 0; `auto/N` takes it from the Indexed Job.")
@@ -129,9 +106,9 @@ def sweep(
     out: Annotated[str, typer.Option(help="Write every trial to this Parquet, CSV or JSON file.")] = "",
     top: Annotated[int, typer.Option(min=1, max=10, help="How many of the best to show.")] = 10,
     resume: Annotated[
-        bool, typer.Option(help="Go on with a study; without --study the newest of the same sweep.")
+        bool, typer.Option("--resume", help="Go on with a study; without --study the newest of the same sweep.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: history.Json = False,
 ) -> None:
     """Try many combinations of a bot's parameters over recorded history, by the rules of the farm.
 
@@ -140,9 +117,8 @@ def sweep(
     that the deflated Sharpe ratio counts every trial. Exit code 1 says that somebody interrupted it.
     """
     asked = _Asked(
-        tuple(space or ()), search, trials, seed, tuple(objective or ("sharpe",)), walk_forward, symbol, timeframe,
-        data, since, until, tuple(values or ()), capital, fees, slippage, funding, cosmic, psychology, sizing, leverage,
-        risk, study, storage, shard, workers, resume,
+        run, tuple(space or ()), search, trials, seed, tuple(objective or ("sharpe",)), walk_forward, study, storage,
+        shard, workers, resume,
     )  # fmt: skip
     if out:
         from omega.backtest.sweep.results import check_name
@@ -153,10 +129,10 @@ def sweep(
     from omega.config.loader import load
 
     settings = load().settings
-    subject = _subject(settings, bot)
-    market = _market(settings, subject, asked)
+    subject = history.subject_of(settings, bot, doing="a sweep tries")
+    market = _market(settings, subject, run)
     plan = _plan(settings, subject, market, asked, named=bot == subject.name)
-    with _progress(show=not as_json and sys.stderr.isatty()) as progress, _ledger() as ledger:
+    with _progress(plan.goals[0].metric, show=not as_json and sys.stderr.isatty()) as progress, _ledger() as ledger:
         report = run_sweep(plan, market, progress=progress, ledger=ledger)
     rows = _write(plan, out) if out else 0
     outcome = _outcome(plan, report, market, top) | ({"out": out, "rows": rows} if out else {})
@@ -168,70 +144,38 @@ def sweep(
         raise typer.Exit(UNFINISHED)
 
 
-def _subject(settings: Settings, bot: str) -> Subject:
-    from omega.backtest.checks.subjects import subjects
-
-    found = subjects(settings, bot, trading=True)
-    if len(found) != 1:
-        raise ConfigError(f"{bot!r} names {len(found)} bots; a sweep tries one of them")
-    return found[0]
-
-
-def _market(settings: Settings, subject: Subject, asked: _Asked) -> Market:
-    from omega.backtest.checks.farm_run import candles_of, venue_name
-    from omega.config.loader import project_config
-    from omega.storage.lake.read import read_market
-
-    source = Path(asked.data) if asked.data else project_config().parent / "data"
-    one_file = source.is_file()
-    name = asked.symbol or ("" if one_file else subject.plan.symbol)
-    market = read_market(
-        source if one_file else candles_of(source, name),
-        venue_name(name),
-        asked.timeframe or subject.plan.timeframe or ("" if one_file else settings.trading.timeframe),
-        asked.since or None,
-        asked.until or None,
-        funding=asked.funding or None,
-    )
-    return replace(market, symbol=name) if name else market
+def _market(settings: Settings, subject: Subject, run: history.Asked) -> Market:
+    markets = run.markets(settings, subject)
+    if len(markets) > 1:
+        raise ConfigError(f"--symbol {run.symbol}: a sweep trades one market; `omega backtest` trades several together")
+    return markets[0]
 
 
 def _plan(settings: Settings, subject: Subject, market: Market, asked: _Asked, *, named: bool) -> Plan:
-    from omega.backtest.run import RULES
     from omega.backtest.sweep.goal import goals_of
     from omega.backtest.sweep.job import Job
     from omega.backtest.sweep.plan import Plan
     from omega.backtest.sweep.run import beyond_walk, check_metrics
     from omega.backtest.sweep.space import space_of
     from omega.backtest.sweep.windows import walk_forward_of
-    from omega.backtest.types import Costs
-    from omega.engine.decision import Sizing
 
+    run = asked.run
     goals = goals_of(asked.objective)
     check_metrics(goal.metric for goal in goals)
-    given = _given(asked.values)
+    given = run.given()
     space = space_of(subject.entry.params, asked.space, given)
     swept = {dim.name for dim in space.dimensions}
     fixed = {name: value for name, value in subject.plan.params.items() if name not in swept} | given
     _checked(subject, fixed)
-    risk = asked.risk or settings.runner.risk_pct
-    rules = replace(RULES, risk=risk / 100.0, max_leverage=asked.leverage or settings.trading.max_leverage)
-    if asked.sizing:
-        if asked.sizing not in list(Sizing):
-            raise ConfigError(f"--sizing {asked.sizing!r} is none of {', '.join(Sizing)}")
-        rules = replace(rules, sizing=Sizing(asked.sizing))
-    capital = asked.capital
-    if capital is None:
-        capital = float(subject.plan.capital or settings.trading.capital) if named else CAPITAL
     job = Job(
         strategy=subject.entry.name,
         fixed=fixed,
-        rules=rules,
-        costs=Costs(taker=asked.fees, slippage=asked.slippage),
-        capital=capital,
+        rules=run.rules(settings),
+        costs=run.costs(),
+        capital=run.money(settings, subject, named=named),
         whole=beyond_walk(goal.metric for goal in goals),
-        profile=asked.psychology,
-        preset=asked.cosmic,
+        profile=run.psychology,
+        preset=run.cosmic,
     )
     plan = Plan(
         study=asked.study or "?",
@@ -250,16 +194,6 @@ def _plan(settings: Settings, subject: Subject, market: Market, asked: _Asked, *
     if plan.shard[1] > 1 and not asked.study:
         raise ConfigError("shards meet in one study: give it a name with --study")
     return plan if asked.study else replace(plan, study=_name(plan, market, subject))
-
-
-def _given(values: Sequence[str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for text in values:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {text!r} is no KEY=VALUE; write it as in --set fast=8")
-        found[key.strip()] = value.strip()
-    return found
 
 
 def _checked(subject: Subject, fixed: dict[str, object]) -> None:
@@ -330,14 +264,12 @@ def _ledger() -> Iterator[Any]:
 
 
 @contextmanager
-def _progress(*, show: bool) -> Iterator[Callable[[int, int, Trial | None], None] | None]:
+def _progress(metric: str, *, show: bool) -> Iterator[Callable[[int, int, Trial | None], None] | None]:
     if not show:
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from omega.backtest.sweep.space import shown
 
     columns = (
         TextColumn("{task.description}"),
@@ -350,10 +282,18 @@ def _progress(*, show: bool) -> Iterator[Callable[[int, int, Trial | None], None
         task = bar.add_task("trials", total=None, best="")
 
         def told(done: int, wanted: int, best: Trial | None) -> None:
-            text = "" if best is None or best.score is None else f"best {abs(best.score):.4g} at {shown(best.params)}"
-            bar.update(task, completed=done, total=wanted or None, best=text)
+            bar.update(task, completed=done, total=wanted or None, best=_best(best, metric))
 
         yield told
+
+
+def _best(trial: Trial | None, metric: str) -> str:
+    """Return the best trial so far in words, by the figure that is looked for, with its sign."""
+    from omega.backtest.sweep.space import shown
+
+    if trial is None or trial.score is None:
+        return ""
+    return f"best {metric} {_figure(trial.metrics.get(metric))} at {shown(trial.params)}"
 
 
 def _write(plan: Plan, out: str) -> int:

@@ -105,6 +105,11 @@ def pull(verb: Verb, reason: str, *, url: str = "") -> list[str]:
     return [f"{settings.trading.account}: {answer['stage']}: entries are {'halted' if answer['halted'] else 'free'}"]
 
 
+def show_pulled(done: Sequence[str], *, as_json: bool) -> None:
+    """Print what pulling the kill switch did."""
+    print(json.dumps({"done": list(done)}, indent=2) if as_json else "\n".join(done))
+
+
 def _halt_file(path: Path, reason: str, error: OmegaError) -> str:
     """Write the halt file where the gateway of this machine looks for it; elsewhere raise what went wrong before."""
     if not path.parent.is_dir():

@@ -94,7 +94,7 @@ def doctor(as_json: Json = False) -> None:
 def drop_group(
     stream: Annotated[str, typer.Argument(help="The stream, as `omega topics list` shows it.")],
     group: Annotated[str, typer.Argument(help="A consumer group that nobody serves any more.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
     """Forget a dead consumer group, for which the stream is kept beyond its length; wants the Redis user `admin`.

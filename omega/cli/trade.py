@@ -10,7 +10,7 @@ import typer
 
 from omega.bus import FARM, Bus, CommandResult, Scalar, Verb
 from omega.cli.asking import amount, confirm
-from omega.cli.telling import ANSWER_S, command, pull, report, tell, with_bus
+from omega.cli.telling import ANSWER_S, command, pull, report, show_pulled, tell, with_bus
 from omega.config import Settings
 from omega.config.loader import load
 from omega.errors import ConfigError
@@ -101,11 +101,12 @@ def kill(
     flatten: Annotated[bool, typer.Option("--flatten", help="Also close every position.")] = False,
     url: Annotated[str, typer.Option(help="The gateway's address; empty = gateway.kill_url.")] = "",
     yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Halt everything past Redis: a signed request straight to the gateway, else the halt file on this machine."""
     if flatten and not yes:
         confirm("Every position of the account is closed at the market. Go on?")
-    print("\n".join(pull(Verb.FLATTEN if flatten else Verb.HALT, reason, url=url)))
+    show_pulled(pull(Verb.FLATTEN if flatten else Verb.HALT, reason, url=url), as_json=as_json)
 
 
 def _show_books(found: Mapping[str, Any]) -> None:

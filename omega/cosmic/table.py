@@ -72,7 +72,7 @@ def phase_of(elongation: float) -> MoonPhase:
 
 
 class SkyTable:
-    """Hourly longitudes of ten bodies and the moon's illuminated fraction.
+    """Hourly longitudes of the bodies, of all or of some, and the moon's illuminated fraction.
 
     Attributes:
         start_ns: the first hour.
@@ -90,8 +90,8 @@ class SkyTable:
         self._elongation -= _CIRCLE * (self._elongation[0] // _CIRCLE)
 
     def positions(self, at_ns: int) -> dict[Body, float]:
-        """Return the ecliptic longitude of date of every body in degrees, [0, 360)."""
-        return {body: self.longitude(body, at_ns) for body in Body}
+        """Return the ecliptic longitude of date of every body in the table in degrees, [0, 360)."""
+        return {body: self.longitude(body, at_ns) for body in self._longitudes}
 
     def longitude(self, body: Body, at_ns: int) -> float:
         """Return the ecliptic longitude of date in degrees, [0, 360)."""

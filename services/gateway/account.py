@@ -99,6 +99,8 @@ class Account:
         """Hears of every closed bar before it goes out."""
         self.on_bars: Callable[[], None] = lambda: None
         """Hears that bars go out now: those of one push together."""
+        self.on_step: Callable[[OrderState, JournalOrder], None] = lambda _before, _order: None
+        """Hears, inside its transaction, that an order has gone from a state to another."""
         self.on_admit: Callable[[], None] = lambda: None
         """Hears that an order was admitted."""
         self._received: dict[tuple[str, int], int] = {}
@@ -224,6 +226,7 @@ class Account:
             )
             if new.state is not old.state:
                 self.tell(new)
+                self.on_step(old.state, new)
         if new.state in TERMINAL:
             self._latency.pop(client_id, None)
         self.activity.changed()

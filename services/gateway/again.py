@@ -1,8 +1,9 @@
-"""Exits that the venue has refused for a reason that passes: too many requests, maintenance, a clock that was off.
+"""Exits that were not carried out: refused for a reason that passes, or lost on their way and proven absent.
 
-Such a refusal proves that nothing was done, so a new order may be sent. Strategies that leave on an event say so once:
-without another order the bot would stay in until its stop. Told by the order path; kept in the journal together with
-the refusal, so that a gateway that dies goes on after its start.
+Reasons that pass are too many requests, maintenance, a clock that was off. Such a refusal and such a proof both say
+that nothing was done, so a new order may be sent. Strategies that leave on an event say so once: without another order
+the bot would stay in until its stop. Told by the order path, by the account's steps and by the look-ups; kept in the
+journal together with the refusal or the proof, so that a gateway that dies goes on after its start.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from omega.domain import Fill, Role
-from omega.errors import EnvironmentFault
+from omega.domain import Fill, OrderState, Role
+from omega.errors import EnvironmentFault, OmegaError
 from omega.resilience import ended
 from omega.telemetry import get_logger
-from services.gateway.account import Account
+from services.gateway.account import ABSENT, Account
 from services.gateway.classify import RefusalKind
 from services.gateway.recovery import Recovery
 from services.gateway.rows import JournalOrder
@@ -27,7 +28,11 @@ PASSING: Final = frozenset({RefusalKind.RATE, RefusalKind.MAINT, RefusalKind.CLO
 _FIRST_S: Final = 0.5
 _MOST_S: Final = 30.0
 _LOOK_S: Final = 0.25
+_READ_S: Final = 1.0
+"""Time between two readings of the venue's positions: these cost a request each."""
 _PREFIX: Final = "again:"
+_DOUBT: Final = "doubt:"
+"""Before the client id of an exit whose fate nobody knows: the book that it was for."""
 _Place = tuple[str, str]
 """Bot and symbol."""
 _Book = tuple[Decimal, Decimal, int]
@@ -38,23 +43,24 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Exit:
-    """What is still to be closed, signed as the order that closes it was, and why it was not."""
+    """What is still to be closed, signed as the order that closes it was, and why it was not: a refusal or ABSENT."""
 
     closes: Decimal
     meant: _Book
-    refused: str
+    why: str
     wait_s: float
 
 
 class ExitsAgain:
-    """Closes again what a refused exit was to close, as long as the bot's book is still the one that it meant."""
+    """Closes again what an exit was to close, as long as the bot's book is still the one that it meant."""
 
     def __init__(self, account: Account, recovery: Recovery) -> None:
         self._account = account
         self._recovery = recovery
         self._exits: dict[_Place, _Exit] = {}
         self._tasks: dict[_Place, asyncio.Task[None]] = {}
-        self._resumed: set[_Place] = set()
+        self._unsure: set[_Place] = set()
+        """Where books and venue must agree anew before anything is sent: after a restart, and after a doubt."""
         self.close_out: Callable[[str, str, Decimal, str], Awaitable[None]] | None = None
         """Closes a bot's part of a position: (bot, symbol, signed size, reason); set by the service."""
 
@@ -69,10 +75,9 @@ class ExitsAgain:
         for key, text in self._account.journal.values(_PREFIX).items():
             place, exit_ = _read(text)
             if self._book(place) == exit_.meant:
-                self._exits[place] = exit_
-                self._resumed.add(place)
-                self._begin(place)
-                _log.warning("exit.resumed", bot=place[0], symbol=place[1], refused=exit_.refused)
+                self._unsure.add(place)
+                self._begin(place, exit_)
+                _log.warning("exit.resumed", bot=place[0], symbol=place[1], why=exit_.why)
             else:
                 self._account.journal.drop(_PREFIX + key)
 
@@ -83,25 +88,43 @@ class ExitsAgain:
     # news -----------------------------------------------------------------------------------------------------------
 
     def note(self, kind: RefusalKind, order: JournalOrder) -> None:
-        """Write down, inside the transaction of the refusal, what is still to be closed, or that it is given up."""
+        """Write down, inside the transaction of a refusal, what is still to be closed, or that it is given up."""
         if order.role is Role.ENTRY:
             return
-        place, wanted = (order.bot, order.symbol), self._wanted(kind, order)
-        if wanted is not None:
-            self._account.journal.put(_key(place), _text(place, wanted))
+        place, meant = _place(order), self._book(_place(order))
+        if kind in PASSING and meant[0]:
+            self._keep(place, self._wanted(order, meant, kind.value))
         else:
             self._account.journal.drop(_key(place))
 
-    def refused(self, kind: RefusalKind, order: JournalOrder) -> None:
-        """Take up a refusal that was noted: one that passes is answered by another order, later and later."""
+    def stepped(self, before: OrderState, order: JournalOrder) -> None:
+        """Write down, inside the transaction of a step, which book an exit in doubt is for; once absent, what to close.
+
+        The book is that of the beginning of the doubt: a stop that fires before there is proof has closed it, and what
+        the bot opens afterwards is another position.
+        """
         if order.role is Role.ENTRY:
             return
-        place, wanted = (order.bot, order.symbol), self._wanted(kind, order)
-        if wanted is not None:
-            self._exits[place] = wanted
-            self._begin(place)
-        else:
-            self._give_up(place)
+        journal, key, place = self._account.journal, _DOUBT + order.client_id, _place(order)
+        if order.state is OrderState.UNRESOLVED:
+            journal.put(key, json.dumps(_plain(self._book(place))))
+        elif before is OrderState.UNRESOLVED:
+            meant = _book_of(json.loads(journal.get(key, "null")))
+            journal.drop(key)
+            absent = order.state is OrderState.REJECTED and order.code == ABSENT
+            if absent and meant == self._book(place) and meant[0] * order.side.sign < 0:
+                self._keep(place, self._wanted(order, meant, ABSENT))
+
+    def refused(self, order: JournalOrder) -> None:
+        """Take up a refusal that was noted: one that passes is answered by another order, later and later."""
+        if order.role is not Role.ENTRY:
+            self._follow(_place(order))
+
+    def absent(self, order: JournalOrder) -> None:
+        """Take up a proof of absence that was noted: answered by another order once the venue's position agrees."""
+        if order.role is not Role.ENTRY:
+            self._unsure.add(_place(order))
+            self._follow(_place(order))
 
     def filled(self, fill: Fill) -> None:
         """Forget an exit whose book has changed: what is left of it is not what the bot meant.
@@ -117,15 +140,25 @@ class ExitsAgain:
 
     # how ------------------------------------------------------------------------------------------------------------
 
-    def _wanted(self, kind: RefusalKind, order: JournalOrder) -> _Exit | None:
-        """Return what is still to be closed, None for nothing; an exit that is refused again keeps its longer wait."""
-        meant, before = self._book((order.bot, order.symbol)), self._exits.get((order.bot, order.symbol))
-        if kind not in PASSING or not meant[0]:
-            return None
+    def _wanted(self, order: JournalOrder, meant: _Book, why: str) -> _Exit:
+        """Return what is still to be closed; an exit that was not carried out again keeps its longer wait."""
+        before = self._exits.get(_place(order))
         wait_s = before.wait_s if before is not None and before.meant == meant else _FIRST_S
-        return _Exit(min(order.size, abs(meant[0])) * order.side.sign, meant, kind.value, wait_s)
+        return _Exit(min(order.size, abs(meant[0])) * order.side.sign, meant, why, wait_s)
 
-    def _begin(self, place: _Place) -> None:
+    def _keep(self, place: _Place, exit_: _Exit) -> None:
+        self._account.journal.put(_key(place), _text(place, exit_))
+
+    def _follow(self, place: _Place) -> None:
+        """Do what the journal says of a place."""
+        text = self._account.journal.get(_key(place))
+        if text:
+            self._begin(place, _read(text)[1])
+        else:
+            self._give_up(place)
+
+    def _begin(self, place: _Place, exit_: _Exit) -> None:
+        self._exits[place] = exit_
         if (old := self._tasks.get(place)) is not None:
             old.cancel()
         task = asyncio.get_running_loop().create_task(self._work(place), name=f"again:{place[0]}:{place[1]}")
@@ -141,7 +174,7 @@ class ExitsAgain:
 
     def _give_up(self, place: _Place) -> None:
         self._exits.pop(place, None)
-        self._resumed.discard(place)
+        self._unsure.discard(place)
         if (task := self._tasks.get(place)) is not None:
             task.cancel()
 
@@ -149,46 +182,75 @@ class ExitsAgain:
         """Send an order whenever none is under way, until the book is another, which `filled` hears of."""
         while (exit_ := self._exits.get(place)) is not None:
             await asyncio.sleep(exit_.wait_s)
-            while self._doubtful(place):  # noqa: ASYNC110 - orders, fills, residuals: no one event
-                await asyncio.sleep(_LOOK_S)
-            self._resumed.discard(place)
+            await self._certain(place)
             self._exits[place] = replace(exit_, wait_s=min(max(exit_.wait_s, _FIRST_S) * 2, _MOST_S))
             await self._close(place, exit_)
 
     async def _close(self, place: _Place, exit_: _Exit) -> None:
         bot, symbol = place
-        _log.warning("exit.again", bot=bot, symbol=symbol, refused=exit_.refused, after_s=exit_.wait_s)
+        _log.warning("exit.again", bot=bot, symbol=symbol, why=exit_.why, after_s=exit_.wait_s)
+        words = "never reached the venue" if exit_.why == ABSENT else f"was refused ({exit_.why})"
         try:
             if self.close_out is not None:
-                await self.close_out(bot, symbol, -exit_.closes, f"again: the exit was refused ({exit_.refused})")
+                await self.close_out(bot, symbol, -exit_.closes, f"again: the exit {words}")
         except EnvironmentFault as error:  # nothing was sent
             self._account.halt_in_memory(str(error))
 
-    def _doubtful(self, place: _Place) -> bool:
-        """Tell whether what the bot holds may already be another: an exit is under way, or a fill is not booked.
+    async def _certain(self, place: _Place) -> None:
+        """Return when the bot's book is known to be what it holds; nothing is awaited after the last look at it."""
+        while True:
+            if self._doubtful(place):
+                await asyncio.sleep(_LOOK_S)
+            elif place not in self._unsure:
+                return
+            elif await self._agrees(place[1]):
+                self._unsure.discard(place)
+            else:
+                await asyncio.sleep(_READ_S)
 
-        After a restart the books must have agreed with the venue once: a fill of the former life may be told late.
-        """
+    def _doubtful(self, place: _Place) -> bool:
+        """Tell whether what the bot holds may already be another: an exit is under way, or a fill is not booked."""
         bot, symbol = place
         account = self._account
         under_way = any(order.role is not Role.ENTRY for order in account.reserved(symbol, bot=bot))
-        unbooked = any(order.symbol == symbol for order, _ in account.ahead(bot=bot))
-        return under_way or unbooked or (place in self._resumed and symbol in self._recovery.residuals)
+        return under_way or any(order.symbol == symbol for order, _ in account.ahead(bot=bot))
+
+    async def _agrees(self, symbol: str) -> bool:
+        """Tell whether the venue's positions, read anew, are what the books say: no execution is yet to be told."""
+        try:
+            return symbol not in await self._recovery.check_positions()
+        except OmegaError as error:
+            _log.info("exit_again.not_compared", symbol=symbol, why=str(error)[:200])
+            return False
 
     def _book(self, place: _Place) -> _Book:
         book = self._account.books.book(*place)
         return book.size, book.entry, book.trades
 
 
+def _place(order: JournalOrder) -> _Place:
+    return order.bot, order.symbol
+
+
 def _key(place: _Place) -> str:
     return f"{_PREFIX}{place[0]}:{place[1]}"
 
 
+def _plain(book: _Book) -> list[str | int]:
+    size, entry, trades = book
+    return [str(size), str(entry), trades]
+
+
+def _book_of(plain: list[str | int] | None) -> _Book:
+    """Return a kept book; one that was never kept is empty and closes nothing."""
+    size, entry, trades = plain or ("0", "0", 0)
+    return Decimal(size), Decimal(entry), int(trades)
+
+
 def _text(place: _Place, exit_: _Exit) -> str:
-    size, entry, trades = exit_.meant
-    return json.dumps([*place, str(exit_.closes), str(size), str(entry), trades, exit_.refused, exit_.wait_s])
+    return json.dumps([*place, str(exit_.closes), *_plain(exit_.meant), exit_.why, exit_.wait_s])
 
 
 def _read(text: str) -> tuple[_Place, _Exit]:
-    bot, symbol, closes, size, entry, trades, refused, wait_s = json.loads(text)
-    return (bot, symbol), _Exit(Decimal(closes), (Decimal(size), Decimal(entry), trades), refused, wait_s)
+    bot, symbol, closes, size, entry, trades, why, wait_s = json.loads(text)
+    return (bot, symbol), _Exit(Decimal(closes), _book_of([size, entry, trades]), why, wait_s)

@@ -35,6 +35,8 @@ class LookUps:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.on_trades: Callable[[list[Trade]], None] = lambda _trades: None
         """Takes the executions of an order that was found."""
+        self.on_absent: Callable[[JournalOrder], None] = lambda _order: None
+        """Hears that an order was proven absent, once that is written down."""
 
     def begin(self, client_id: str) -> None:
         """Begin to look for an order; one look-up an order."""
@@ -75,11 +77,11 @@ class LookUps:
                 if await self._found(order):
                     return
                 misses = misses + 1 if await self._missing(order, acceptable_s) else 0
-            except (OmegaError, Unresolved) as error:
+                if misses >= _PROOFS:
+                    self._conclude(client_id)
+            except (OmegaError, Unresolved) as error:  # also a disk that takes no proof: looked up until it does
                 _log.info("look_up.unanswered", client_id=client_id, why=str(error)[:200])
                 misses = 0
-            if misses >= _PROOFS:
-                self._conclude(client_id)
             self._alarm(order)
 
     def _open(self, client_id: str) -> JournalOrder | None:
@@ -148,8 +150,10 @@ class LookUps:
         if booked or order.state is OrderState.WORKING:
             words = "gone: the venue had it and knows it in no list any more"
             state = OrderState.FILLED if booked >= order.size else OrderState.CANCELED
-        account.step(client_id, state, code=ABSENT, reason=words, filled=booked)
+        proven = account.step(client_id, state, code=ABSENT, reason=words, filled=booked)
         _log.warning("order.proven_absent", client_id=client_id, state=state.value, filled=str(booked))
+        if proven is not None and state is OrderState.REJECTED:
+            self.on_absent(proven)
 
     def _alarm(self, order: JournalOrder) -> None:
         if self._open(order.client_id) is None:

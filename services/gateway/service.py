@@ -211,6 +211,7 @@ class GatewayService(BaseService):
         self.account.journal.on_damaged = self._damaged
         self.keeper.close_out = self.status.close_out = self.flattener.close_out = self._close_out
         self.again.close_out = self._close_out
+        self.account.on_step, self.look_ups.on_absent = self.again.stepped, self.again.absent
         self.look_ups.on_trades = self._found
         self.path.on_refusal, self.path.note_refusal = self._refused, self.again.note
         self.account.vetoes.append(self.clock.veto)
@@ -242,7 +243,7 @@ class GatewayService(BaseService):
     def _refused(self, kind: RefusalKind, order: JournalOrder) -> None:
         if kind is RefusalKind.FUNDS:
             self.recovery.request()
-        self.again.refused(kind, order)
+        self.again.refused(order)
         self.logger.info("refusal.handled", kind=kind.value, client_id=order.client_id)
 
     # tasks ----------------------------------------------------------------------------------------------------------

@@ -288,10 +288,12 @@ async def test_bot_nobody_answers_exits_1_and_the_command_is_kept(
     bus: RedisBus, server: ValkeyServer, omega: Omega
 ) -> None:
     listed = await call(omega, server, "bot", "list")
+    as_json = await call(omega, server, "bot", "list", "--json")
     paused = await call(omega, server, "bot", "pause", "fib-btc")
 
-    assert (listed.returncode, paused.returncode) == (FINDING, FINDING)
-    assert "OMEGA_REDIS_URL" in listed.stdout
+    assert (listed.returncode, as_json.returncode, paused.returncode) == (FINDING, FINDING, FINDING)
+    assert (listed.stdout, as_json.stdout.strip()) == ("", "[]")
+    assert "OMEGA_REDIS_URL" in listed.stderr
     assert "kept" in paused.stdout
     (kept,) = await bus.history(bus.topics.control("fib-btc"))
     assert kept.envelope.data.verb == "pause"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,12 +20,7 @@ from omega.errors import Denied
 from omega.runtime import BaseService
 from services.analytics import AnalyticsService
 from services.ledger import LedgerService
-
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).parents[1] / "ledger" / "farm.py")
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from tests.integration.ledger import farm
 
 WITHIN_NS = 60_000_000_000
 SYMBOL = farm.SYMBOL

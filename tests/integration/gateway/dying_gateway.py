@@ -21,6 +21,9 @@ from omega.domain import Intent, OrderState
 from services.gateway import commands
 from services.gateway.service import GatewayService
 
+LATER = frozenset({"proven_absent", "again_before_send", "again_after_send"})
+"""Points that are not of the first send: a fault of the venue has it lost."""
+
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -50,10 +53,14 @@ async def main(point: str, settings: str, intent: str, command: str) -> None:
 def prepare(service: GatewayService, point: str) -> None:
     """Put the end at its place."""
     orders: Any = service.account.venue.clients[0]  # type: ignore[attr-defined]
-    plain = orders.create_order
+    plain, sends = orders.create_order, 0
 
     async def dying(*args: Any, **kwargs: Any) -> Any:
-        if point == "before_send":
+        nonlocal sends
+        sends += 1
+        if point in LATER and sends == 1:
+            return await plain(*args, **kwargs)
+        if point in {"before_send", "again_before_send"}:
             die()
         answer = await plain(*args, **kwargs)
         die()
@@ -62,6 +69,8 @@ def prepare(service: GatewayService, point: str) -> None:
     orders.create_order = dying
     if point == "refused":
         service.path.on_refusal = lambda _kind, _order: die()
+    if point == "proven_absent":
+        service.look_ups.on_absent = lambda _order: die()
     if point == "before_commit":
         step = service.account.journal._run
 

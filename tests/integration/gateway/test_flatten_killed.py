@@ -72,6 +72,23 @@ async def test_flatten_goes_on_after_the_gateway_was_killed(farm: Any, point: st
     assert (truth["books_equal_venue"], truth["every_position_has_stop"]) == (True, True)
 
 
+async def test_flatten_whose_order_is_lost_closes_once(farm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two want it closed after the proof: the flatten, and whoever sends a lost exit again."""
+    await farm.enter()
+    await farm.enter(bot="beta", size="0.02")
+    monkeypatch.setattr("services.gateway.commands.RUNNER_S", 0.0)
+    for _ in range(2):
+        await farm.fault("drop_before", path="/place-order")
+    await farm.gateway.commands.apply(FLATTEN)
+    await until_confirmed(farm)
+    journal = farm.gateway.account.journal
+
+    assert (farm.size("alpha"), farm.size("beta")) == (0, Decimal("0.02"))
+    assert sold(farm) == [Decimal("0.01")], "closed once, of its own size"
+    assert {**journal.values("again:"), **journal.values("doubt:")} == {}
+    assert await stages(farm) == ["accepted", "confirmed"]
+
+
 async def test_flatten_closes_what_an_entry_under_way_opens_after_the_kill(farm: Any) -> None:
     """Nothing is held when the command comes: the order that is at the venue would open it behind its back."""
     entry = farm.intent()

@@ -35,6 +35,23 @@ async def test_stop_cancelled_by_hand_is_placed_again_with_our_client_id(bench: 
     assert 0 < truth["naked_seconds_max"] < 5
 
 
+@pytest.mark.parametrize("what", ["drop_before", "drop_after"])
+async def test_stop_whose_placing_is_lost_stands_once(bench: Any, what: str) -> None:
+    """The request lost, or its answer: the next look finds it or places another, and takes one of two away."""
+    intent = await bench.enter()
+    [child] = bench.plans()
+    await bench.fault(what, path="place-tpsl-order")
+    await bench.admin(
+        "POST", "/cancel", {"orderId": child.order_id, "symbol": "BTCUSDT", "productType": "USDT-FUTURES"}
+    )
+    await bench.until(lambda: bench.plans() and bench.plans()[0].client_oid.startswith("s"), "the new stop")
+    await bench.gateway.recovery.reconcile()
+    await bench.settle()
+
+    assert stops(bench) == [(Decimal("0.01"), intent.stop)]
+    assert (await bench.invariants())["every_position_has_stop"]
+
+
 async def test_stop_fires_and_the_fill_is_the_bots(bench: Any) -> None:
     price = bench.price()
     intent = await bench.enter(stop=str((price * Decimal("0.9995")).quantize(Decimal("0.1"))))

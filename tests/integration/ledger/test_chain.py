@@ -1,7 +1,6 @@
 """The hash chain, its archive and the rebuild, over a file of SQLite and a real PostgreSQL server."""
 
 import asyncio
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,7 @@ from omega.storage.ledger.verify import Verdict, parse_head, verify
 from omega.storage.migrations import downgrade, drift, upgrade
 from omega.storage.tables import PROJECTIONS, archives, chain, events, fills, orders, positions, trades
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 MAY, JUNE, JULY = (begins_ns(month) for month in ("2025-05", "2025-06", "2025-07"))
 

@@ -1,7 +1,6 @@
 """`omega audit|ledger|why|dr` as people run them, over a database that a ledger wrote."""
 
 import asyncio
-import importlib.util
 import json
 import sqlite3
 from collections.abc import Callable
@@ -19,11 +18,7 @@ from omega.storage.ledger import Sink
 from omega.storage.ledger.partitions import begins_ns
 from omega.storage.migrations import upgrade
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 Run = Callable[..., Result]
 

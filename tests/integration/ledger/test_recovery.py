@@ -1,7 +1,6 @@
 """Backup, restore and the drill, over a file of SQLite and a real PostgreSQL server, with a real Redis server."""
 
 import asyncio
-import importlib.util
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,11 +24,7 @@ from omega.storage.recovery.backup import backups_in
 from omega.storage.tables import events, metadata, positions
 from omega.testing.servers import ValkeyServer, valkey_server
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 MAY, JUNE = begins_ns("2025-05"), begins_ns("2025-06")
 

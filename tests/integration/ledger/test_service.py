@@ -1,5 +1,4 @@
 import asyncio
-import importlib.util
 import os
 import signal
 import subprocess
@@ -22,11 +21,7 @@ from omega.testing.databases import PostgresServer
 from omega.testing.servers import ValkeyServer, valkey_server
 from services.ledger import LedgerService
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 PATIENCE = Patience(retry_s=0.01, claim_s=0.2, claim_idle_s=5.0)
 

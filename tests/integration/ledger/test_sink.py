@@ -1,4 +1,3 @@
-import importlib.util
 import random
 from collections.abc import Sequence
 from decimal import Decimal
@@ -19,11 +18,7 @@ from omega.storage.tables import PROJECTIONS, equity, fills, order_events, order
 from omega.testing.databases import PostgresServer
 from services.ledger.answers import Answers
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 
 async def keep(database: Database, batch: Sequence[Received], *, every_bars: int = 1) -> None:

@@ -1,11 +1,9 @@
 """The story of an order, and the double-entry check, on both databases."""
 
-import importlib.util
 import json
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +20,7 @@ from omega.storage.ledger.story import Story, story_of
 from omega.storage.migrations import upgrade
 from omega.storage.tables import fills, positions, trades
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 
 def correlated(message: Any, corr: str, ts_ns: int) -> Received:

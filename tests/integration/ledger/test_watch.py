@@ -1,7 +1,6 @@
 """What the ledger watches by itself: balance, chain, partitions, retention."""
 
 import asyncio
-import importlib.util
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,7 @@ from omega.storage.tables import events, positions
 from omega.telemetry.metrics import Metrics
 from services.ledger.watch import Watch
 
-spec = importlib.util.spec_from_file_location("ledger_farm", Path(__file__).with_name("farm.py"))
-assert spec
-assert spec.loader
-farm = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(farm)
+from . import farm
 
 
 @pytest.mark.req("0.42", "3.17")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from omega.cli.analyze import _analyses, _some_themes, _symbols
+from omega.cli.analyze import _analyses
 from omega.cli.app import build
 from omega.errors import ConfigError, Denied, EnvironmentFault, OmegaError
 
@@ -133,8 +133,6 @@ def test_analyze_checks_the_picture_first_and_leaves_nothing_when_the_work_fails
     assert list(tmp_path.iterdir()) == [kept]
 
 
-def test_analyze_completion_knows_analyses_symbols_and_themes() -> None:
+def test_analyze_completion_knows_analyses() -> None:
     assert _analyses("p") == ["patterns", "performance", "position"]
     assert "all" in _analyses("")
-    assert _symbols("btc") == ["BTC-USDT.P"]
-    assert _some_themes("l") == ["light"]

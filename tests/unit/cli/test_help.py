@@ -9,11 +9,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import pytest
-import typer
 
-from omega.cli.app import build
+from omega.cli import app
+from omega.cli.app import tree
 
-TREE = typer.main.get_command(build())
+TREE = tree()
+LINES_OF_JSON = {"topics tail", "config schema"}
+"""What they print is JSON already."""
 
 
 def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -47,6 +49,8 @@ def test_help_of_every_command_shows_an_example_of_itself(command: str) -> None:
 
     assert code == 0
     assert f"omega {command}" in re.sub(r"\s+", " ", told.partition("Example")[2])
+    assert "<bool>" not in told, "a switch takes no value"
+    assert ("--json" in told.partition("Options")[2]) is (command not in LINES_OF_JSON)
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["up", "--nonsense"], ["bot", "pause"], ["up", "--bars", "-1"]])
@@ -59,3 +63,24 @@ def test_version_is_one_line() -> None:
 
     assert (code, told.count("\n")) == (0, 1)
     assert told.startswith("omega ")
+
+
+@pytest.mark.parametrize("asks", [{"COMP_WORDS": "omega risk what"}, {"_TYPER_COMPLETE_ARGS": "omega risk what"}])
+def test_completion_of_one_command_does_not_import_the_others(
+    asks: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person waits for every press of Tab."""
+    monkeypatch.setenv("_OMEGA_COMPLETE", "complete_any")
+    for name, line in asks.items():
+        monkeypatch.setenv(name, line)
+
+    assert app._asked() == "risk"
+    assert list(tree("risk").commands) == ["risk"]
+
+
+@pytest.mark.parametrize("line", ["omega", "omega ri"])
+def test_completion_of_the_first_word_offers_every_command(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_OMEGA_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+
+    assert app._asked() == ""

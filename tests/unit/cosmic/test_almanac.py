@@ -152,6 +152,31 @@ def test_table_between_its_knots_equals_the_ephemeris_itself(sky: Sky):
             assert separation(table.longitude(body, hour * HOUR_NS), degrees % 360) * 3_600 <= 0.1
 
 
+def test_nutation_between_its_days_equals_the_model_itself(sky: Sky):
+    """Within a ten-thousandth of a second of arc, at the hours at which the ephemeris is computed."""
+    from skyfield.nutationlib import iau2000a_radians
+
+    hours = from_iso("2020-03-01T00:00:00Z") // HOUR_NS // 6 * 6 + np.arange(0, 24 * 400, 6)
+    sky.table(from_iso("2020-03-01T00:00:00Z"))
+    exact = iau2000a_radians(sky._times(hours))
+
+    for mine, model in zip(sky._nutation(hours), exact, strict=True):
+        assert np.ptp(np.degrees(model)) * 3_600 > 1.0, "it moves by seconds of arc meanwhile"
+        assert np.abs(np.degrees(mine - model)).max() * 3_600 <= 1e-4
+
+
+def test_table_of_some_bodies_says_of_them_what_the_table_of_all_says(sky: Sky):
+    """Sun and Moon are always there: phases and illumination need them."""
+    some, at_ns = Sky(hours_ahead=24 * 10, bodies=(Body.MERCURY,)), from_iso("2025-03-01T05:00:00Z")
+    few, all_ = some.table(at_ns), sky.table(at_ns)
+    some.close()
+
+    assert list(few.positions(at_ns)) == [Body.SUN, Body.MOON, Body.MERCURY]
+    for body, degrees in few.positions(at_ns).items():
+        assert separation(degrees, all_.longitude(body, at_ns)) < 1e-9
+    assert abs(few.moon_illumination(at_ns) - all_.moon_illumination(at_ns)) < 1e-12
+
+
 def test_two_tables_agree_on_an_hour_to_the_last_bits():
     """What the farm reads live is what history reads: the knots lie at the same instants in every table."""
     early, late = Sky(hours_ahead=24 * 40), Sky(hours_ahead=24 * 20)

@@ -1,4 +1,4 @@
-"""A refused exit is sent again for the position that it meant, and for no other, over a restart too."""
+"""An exit that was refused or lost is sent again for the position that it meant, and no other, over a restart too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from omega.domain import OrderState, Role, Side
 from services.gateway.again import ExitsAgain
 from services.gateway.classify import RefusalKind
+from services.gateway.memory_venue import _Net
 
 from .adversity import BTC, D, Desk, trade
 
@@ -25,6 +26,7 @@ class Retried:
         self.again = ExitsAgain(desk.account, desk.recovery)
         self.again.close_out = self._close_out
         desk.account.on_fill = self.again.filled
+        desk.account.on_step, desk.look_ups.on_absent = self.again.stepped, self.again.absent
         self._desk = desk
         self._order = replace(desk.entry(9, "ann", "0.1", side=Side.SELL), role=Role.EXIT)
         desk.account.step("o9", OrderState.REJECTED)
@@ -38,7 +40,7 @@ class Retried:
         order = replace(self._order, role=role)
         with self._desk.journal.transaction():
             self.again.note(kind, order)
-        self.again.refused(kind, order)
+        self.again.refused(order)
 
     async def over(self) -> None:
         await asyncio.gather(*self.again._tasks.values(), return_exceptions=True)
@@ -48,8 +50,10 @@ class Retried:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr("services.gateway.again._FIRST_S", 0.0)
     monkeypatch.setattr("services.gateway.again._LOOK_S", 0.0)
+    monkeypatch.setattr("services.gateway.again._READ_S", 0.0)
     desk = Desk(tmp_path)
     desk.hold(1, "ann", "0.1")
+    venue_holds(desk, "0.1")
     yield desk
     desk.journal.close()
 
@@ -131,7 +135,7 @@ async def test_next_life_waits_for_what_may_have_closed_it_already(desk: Desk, r
     retried.refuse()
     await retried.again.close()
     desk.journal.admit(replace(retried._order, client_id="o7", intent_id="i7", state=OrderState.UNRESOLVED))
-    desk.recovery.residuals = {BTC: D("-0.1")}
+    venue_holds(desk, "0")
     next_life = Retried(desk)
     next_life.again.resume()
     await _turns()
@@ -139,7 +143,7 @@ async def test_next_life_waits_for_what_may_have_closed_it_already(desk: Desk, r
     desk.account.step("o7", OrderState.REJECTED)
     await _turns()
     unread = list(next_life.sent)
-    desk.recovery.residuals = {}
+    venue_holds(desk, "0.1")
     await next_life.over()
 
     assert (under_way, unread, next_life.sent) == ([], [], [D("0.1")])
@@ -177,6 +181,10 @@ async def test_exit_that_cannot_be_sent_for_a_mistake_of_ours_halts_entries(desk
 
     assert "exit of ann" in desk.account.halt.reason
     assert len(desk.journal.values("again:")) == 1
+
+
+def venue_holds(desk: Desk, size: str) -> None:
+    desk.venue._nets[BTC] = _Net(D(size), D(1000))
 
 
 async def _turns() -> None:
