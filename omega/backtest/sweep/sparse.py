@@ -131,7 +131,7 @@ class Walker:
         nothing, zero = Constant(n, np.bool_(False)), Constant(n, np.float64(0.0))
         silent = Traced(nothing, nothing, zero, (), Constant(n, np.float64(1.0)), Constant(n, np.int16(0)))
         self.run([(Task(0, {}, (Stretch(0, 0, _REHEARSED),)), None, 0, silent)])
-        bits.rows_of(bits.constant(n, stands=False), self._rows)
+        bits.rows_of(np.zeros(bits.room(n), np.uint64), self._rows)
         closes = self._market.bars.close[: bits.WORD].copy()
         closes.flags.writeable = False  # as Planes gives its columns
         bits.compare_all([closes], [(0, 0, 0)], np.empty((1, 1), np.uint64))
