@@ -122,6 +122,16 @@ def test_planes_stand_where_the_array_is_not_zero(expression: Callable[[Any, Any
     assert planes.of(again) is words, "equal expressions share one plane"
 
 
+def test_plane_that_is_kept_keeps_nothing_else() -> None:
+    """Comparisons are made many in one piece of memory; the one that is kept must not hold on to it."""
+    a, b = _columns()
+    planes = Planes()
+    node = (a > b).node
+    planes.prepare([node, (b > a).node])
+
+    assert planes.of(node).base is None
+
+
 @given(
     n=st.integers(1, 200),
     bounds=st.tuples(st.floats(0, 1), st.floats(0, 1)),

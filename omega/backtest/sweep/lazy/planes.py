@@ -60,7 +60,9 @@ class Planes:
         found = self._made.get(node.id)
         if found is None:
             within = _Within(self._batch, self._made, bits.room(node.n))
-            return self._keep(node.id, bits.trimmed(within.of(node, 0), node.n))
+            made = bits.trimmed(within.of(node, 0), node.n)
+            # A row of many would keep them all.
+            return self._keep(node.id, made if made.base is None else made.copy())
         self._made.move_to_end(node.id)
         return found
 
