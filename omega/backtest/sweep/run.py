@@ -22,9 +22,9 @@ from omega.errors import ConfigError
 from omega.plugins import strategies
 
 SHOWN: Final = 10
-_TILE, _WHOLE, _LARGEST = 20, 40, 120
+_TILE, _WHOLE, _LARGEST = 20, 30, 120
 """Combinations of a chunk: whole batches of the walker, which share what they read from memory, and few enough that an
-interruption costs a fraction of a second; half a batch where there are not many left."""
+interruption costs a fraction of a second; two thirds of one where there are not many left."""
 
 _FLUSH_S: Final = 0.4
 _FRONT_MOST: Final = 5_000

@@ -30,10 +30,10 @@ from omega.engine.bars import F64, I8, I64, Flags
 from omega.engine.decision import Settings, Sizing, rules_for, terms_of
 from omega.errors import CorruptData
 
-BATCH: Final = 40
-"""Combinations traced together: a tile of ten by four averages is read from memory once for all of them."""
+BATCH: Final = 30
+"""Combinations traced together: a tile of ten by three averages is read from memory once for all of them."""
 
-_ABREAST: Final = 20
+_ABREAST: Final = 15
 """Combinations of a batch that go through the bars together."""
 
 _SIDE: Final = np.dtype(np.int8)
