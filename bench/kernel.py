@@ -259,16 +259,31 @@ def symbols(count: int) -> dict[str, Any]:
     return _rate(100_000 * count, seconds)
 
 
+# A user's own script: what this file itself imports is no part of it.
+_FIRST = """
+import sys; sys.path[:0] = {paths}
+import atexit
+from dataclasses import replace
+from data import MINUTE_NS, bars
+from omega.backtest.run import RULES, backtest
+from omega.backtest.types import Market
+from omega.engine.decision import Sizing
+from omega.plugins import parse_params, strategies
+strategies.discover()
+entry = strategies.get("ema_cross")
+values = {{"fast": 12, "slow": 26, "stop_pct": 0.02, "target_pct": 0.04}}
+market = Market("BTCUSDT", bars(), MINUTE_NS)
+rules = replace(RULES, sizing=Sizing.ALL_IN)
+print(backtest(entry, parse_params(entry.params, values), market, rules=rules).final_equity)
+# What it would have compiled behind its back is timed by itself.
+from omega.backtest.first import compile_for_the_next
+atexit.unregister(compile_for_the_next)
+"""
+
+
 def _first(cache: str) -> tuple[float, float]:
     """Return how long a new process takes to its first result, by the clock and in processor time."""
-    code = (
-        "import sys; sys.path[:0] = [{bench!r}, {root!r}]\n"
-        "import atexit, kernel\nfrom omega.backtest.run import backtest\n"
-        "entry, params = kernel._entry(stop_pct=0.02, target_pct=0.04)\n"
-        "print(backtest(entry, params, kernel._market(), rules=kernel._rules()).final_equity)\n"
-        # What it would have compiled behind its back is timed by itself.
-        "from omega.backtest.first import compile_for_the_next\natexit.unregister(compile_for_the_next)\n"
-    ).format(bench=str(ROOT / "bench"), root=str(ROOT))
+    code = _FIRST.format(paths=[str(ROOT / "bench"), str(ROOT)])
     began, busy = time.perf_counter(), _children_s()
     subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "NUMBA_CACHE_DIR": cache}

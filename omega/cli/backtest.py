@@ -151,10 +151,12 @@ def _influences(asked: history.Asked, markets: Sequence[Market], feeds: tuple[Fe
 
 
 def _feeds(folder: str) -> tuple[Feed, ...]:
+    if not folder:
+        return ()
     from omega.backtest.feeds import KINDS, feeds_in
 
-    found = feeds_in(Path(folder)) if folder else ()
-    if folder and not found:
+    found = feeds_in(Path(folder))
+    if not found:
         raise ConfigError(f"--feeds {folder}: no recorded feed is there; known are {', '.join(KINDS)}")
     return found
 

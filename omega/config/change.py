@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from omega.config.fields import Reload, reload_of
 from omega.config.models import Settings
 from omega.errors import ConfigError
-from omega.telemetry.redaction import MASK, is_secret_key
+from omega.redaction import MASK, is_secret_key
 
 NOTHING = object()
 AT_ONCE = frozenset({Reload.LIVE})

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from omega.config.tree import Branch
-from omega.telemetry.redaction import Redactor, is_secret_key
+from omega.redaction import Redactor, is_secret_key
 
 SHOWN = 8
 """Findings that are spelled out; the rest is counted."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from omega.config.fields import reload_of, unit_of
 from omega.config.loader import Loaded
 from omega.config.models import Settings
-from omega.telemetry.redaction import MASK, Redactor
+from omega.redaction import MASK, Redactor
 
 DEFAULT = "default"
 

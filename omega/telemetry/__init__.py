@@ -1,9 +1,9 @@
 """Logs, metrics and redaction, the same in every service. Set up by `omega.runtime.run`."""
 
+from omega.redaction import MASK, Redactor, is_secret_key, secrets_of
 from omega.telemetry.catalogue import ALERTS, METRICS, RECORDINGS, Alert, Kind, Metric, Recording, Severity
 from omega.telemetry.logging import Levels, bind_contextvars, bound_contextvars, configure, get_logger
 from omega.telemetry.metrics import CONTENT_TYPE, Metrics
-from omega.telemetry.redaction import MASK, Redactor, is_secret_key, secrets_of
 
 __all__ = [
     "ALERTS",

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from omega._structlog import structlog
 from omega.domain import iso
-from omega.telemetry.redaction import Redactor
+from omega.redaction import Redactor
 
 bind_contextvars = structlog.contextvars.bind_contextvars
 bound_contextvars = structlog.contextvars.bound_contextvars

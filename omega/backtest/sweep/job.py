@@ -1,4 +1,7 @@
-"""What a worker needs to know, what it is asked and what it answers: plain values that travel between processes."""
+"""What a worker needs to know, what it is asked and what it answers: plain values that travel between processes.
+
+What goes there and back for every combination is a named tuple: those are packed and unpacked without a line of Python.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -43,8 +46,7 @@ class Job:
     package: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Rows to trade on; `fold` names the stretch. Units: low inclusive, high exclusive, -1 for the end."""
 
     fold: int
@@ -52,8 +54,7 @@ class Stretch:
     high: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One combination to run over one or several stretches."""
 
     number: int
@@ -61,8 +62,7 @@ class Task:
     stretches: tuple[Stretch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a combination on a stretch; `why` is the strategy's refusal, empty when it ran."""
 
     number: int

@@ -22,9 +22,9 @@ from omega.errors import ConfigError
 from omega.plugins import strategies
 
 SHOWN: Final = 10
-_BATCH, _LARGEST = 20, 120
+_TILE, _WHOLE, _LARGEST = 20, 30, 120
 """Combinations of a chunk: whole batches of the walker, which share what they read from memory, and few enough that an
-interruption costs a fraction of a second."""
+interruption costs a fraction of a second; two thirds of one where there are not many left."""
 
 _FLUSH_S: Final = 0.4
 _FRONT_MOST: Final = 5_000
@@ -253,9 +253,7 @@ def _chunks(plan: Plan, study: Study, folds: tuple[Fold, ...], keeper: _Keeper) 
     keeper.wanted = len(numbers) * len(stretches)
     low = numbers.start
     while low < numbers.stop:
-        # Smaller and smaller towards the end, so that no worker is left with much when the others are done.
-        batches = max((numbers.stop - low) // (8 * plan.workers) // _BATCH, 1)
-        high = min(low + min(batches * _BATCH, _LARGEST), numbers.stop)
+        high = min(low + _size(numbers.stop - low, plan.workers), numbers.stop)
         left: dict[int, list[Stretch]] = {number: [] for number in range(low, high)}
         for stretch in stretches:
             done = study.finished(stretch.fold, low, high) if plan.join else set()
@@ -268,6 +266,12 @@ def _chunks(plan: Plan, study: Study, folds: tuple[Fold, ...], keeper: _Keeper) 
             combinations = zip(numbered, draws.take(numbered), strict=True)
             yield [Task(number, params, tuple(left[number])) for number, params in combinations]
         low = high
+
+
+def _size(left: int, workers: int) -> int:
+    """Return how many combinations to give out at once: less and less, so that all workers end at about one time."""
+    share = left // (4 * workers) if workers > 1 else left
+    return min(max(share // _WHOLE * _WHOLE, _TILE), _LARGEST)
 
 
 def _judge(study: Study, folds: tuple[Fold, ...], runner: Runner) -> None:

@@ -30,8 +30,11 @@ from omega.engine.bars import F64, I8, I64, Flags
 from omega.engine.decision import Settings, Sizing, rules_for, terms_of
 from omega.errors import CorruptData
 
-BATCH: Final = 20
-"""Combinations traced together: a tile of ten by two averages is read from memory once for all of them."""
+BATCH: Final = 30
+"""Combinations traced together: a tile of ten by three averages is read from memory once for all of them."""
+
+_ABREAST: Final = 15
+"""Combinations of a batch that go through the bars together."""
 
 _SIDE: Final = np.dtype(np.int8)
 _FLAG: Final = np.dtype(np.bool_)
@@ -121,6 +124,9 @@ class Walker:
             enter, left = self._planes.of(side), self._planes.of(leave)
             if self._plain and fits(terms_of(rules), (rules.time_limit, rules.trail)) and _says_no_more(traced):
                 plain.append(_Plain(task, warm, enter, left))
+                if len(plain) == _ABREAST:
+                    outcomes += self._walk_together(plain)
+                    plain.clear()
             else:
                 outcomes += self._walk_all(task, rules, warm, self._wants(traced, enter, left), len(traced.targets))
         return outcomes + self._walk_together(plain)
@@ -131,7 +137,7 @@ class Walker:
         nothing, zero = Constant(n, np.bool_(False)), Constant(n, np.float64(0.0))
         silent = Traced(nothing, nothing, zero, (), Constant(n, np.float64(1.0)), Constant(n, np.int16(0)))
         self.run([(Task(0, {}, (Stretch(0, 0, _REHEARSED),)), None, 0, silent)])
-        bits.rows_of(bits.constant(n, stands=False), self._rows)
+        bits.rows_of(np.zeros(bits.room(n), np.uint64), self._rows)
         closes = self._market.bars.close[: bits.WORD].copy()
         closes.flags.writeable = False  # as Planes gives its columns
         bits.compare_all([closes], [(0, 0, 0)], np.empty((1, 1), np.uint64))

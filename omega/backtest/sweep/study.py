@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
@@ -121,8 +122,8 @@ class Study:
                 "number": trial.number,
                 "state": trial.state,
                 "score": trial.score,
-                "params": json.dumps(dict(trial.params)),
-                "metrics": json.dumps(dict(trial.metrics)),
+                "params": _text(trial.params),
+                "metrics": _text(trial.metrics),
                 "why": trial.why,
                 "finished_ns": trial.finished_ns,
             }
@@ -311,6 +312,11 @@ def _same(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if differing:
         was = ", ".join(f"{key} was {old.get(key)!r}" for key in differing)
         raise ConfigError(f"study {name!r} was made of something else ({was}); say the same again or name another one")
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    """Return values as JSON: figures take Python's own writer longer than the database takes the row."""
+    return to_json(values).decode()
 
 
 def _trial(row: Any) -> Trial:

@@ -85,6 +85,23 @@ def test_sweep_from_event_to_event_equals_the_backtest_to_the_last_bit(
         assert {key for key in FIGURES if not _equal(metrics[key], whole[fold][key])} == set()
 
 
+def test_sweep_of_many_at_once_equals_one_at_a_time() -> None:
+    """More combinations than are traced together, and than go through the bars together, over several stretches."""
+    job = replace(_job("ema_cross", ALL_IN), fixed={"stop_pct": 0.0})
+    pairs = [(fast, slow) for slow in range(20, 45, 5) for fast in range(3, 15)]
+    tasks = [
+        Task(i, {"fast": fast, "slow": slow}, (Stretch(WHOLE), Stretch(0, 100, 900)))
+        for i, (fast, slow) in enumerate(pairs)
+    ]
+    evaluator = Evaluator(job, _short_market())
+
+    together = evaluator.evaluate(tasks)
+    alone = [outcome for task in tasks for outcome in evaluator.evaluate([task])]
+
+    assert len(tasks) > evaluator._walker.batch
+    assert sorted(map(repr, together)) == sorted(map(repr, alone))
+
+
 @cache
 def _short_market() -> Market:
     return read_market(ROOT / "data" / "candles" / "BTCUSDT-1m.parquet", to="2025-05-11")

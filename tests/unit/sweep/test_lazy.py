@@ -36,6 +36,14 @@ def _patched(a: Any, b: Any) -> Any:
     return made
 
 
+def _patched_in_the_middle(a: Any, b: Any) -> Any:
+    made = a <= b
+    made[64:4_000] = (a > b)[1:3_937] & ~(b > a)[30:3_966]
+    seen = made.copy()
+    seen[3:700] = made[500:1_197]
+    return seen[1:]
+
+
 def _masked(a: Any, b: Any) -> Any:
     made = np.zeros_like(a)
     made[(a > b) & (b > 0.0)] = 1.0
@@ -91,6 +99,8 @@ def test_column_gives_the_very_bits_of_the_array(expression: Callable[[Any, Any]
         lambda a, b: np.where(a > b, 1, np.where(b > 0.5, -1, 0)),
         lambda a, b: np.where(a > b, a < 0.0, b >= 0.0),
         lambda a, b: (a > 0.0) == (b > 0.0),
+        lambda a, b: (a > b)[70:] & ~(a <= b)[:-70] & (b > 0.5)[3:-67],
+        _patched_in_the_middle,
     ],
 )
 @pytest.mark.parametrize("n", [20_000, 19_968, 9_001])
@@ -112,22 +122,36 @@ def test_planes_stand_where_the_array_is_not_zero(expression: Callable[[Any, Any
     assert planes.of(again) is words, "equal expressions share one plane"
 
 
+def test_plane_that_is_kept_keeps_nothing_else() -> None:
+    """Comparisons are made many in one piece of memory; the one that is kept must not hold on to it."""
+    a, b = _columns()
+    planes = Planes()
+    node = (a > b).node
+    planes.prepare([node, (b > a).node])
+
+    assert planes.of(node).base is None
+
+
 @given(
     n=st.integers(1, 200),
     bounds=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    by=st.integers(-300, 300),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_words_are_cut_and_patched_as_arrays_are(n: int, bounds: tuple[float, float], seed: int) -> None:
+def test_words_are_moved_and_patched_as_arrays_are(n: int, bounds: tuple[float, float], by: int, seed: int) -> None:
     low, high = sorted(int(share * n) for share in bounds)
     flags, patch = np.random.default_rng(seed).random((2, n)) > 0.5
+    rows = np.arange(n) - by
+    found = np.where((rows >= 0) & (rows < n), flags[np.clip(rows, 0, n - 1)], False)
+    joined = flags.copy()
+    joined[low:high] = patch[low:high]
 
-    part = bits.taken(bits.packed(flags), low, high - low) if high > low else np.zeros(0, np.uint64)
-    whole = bits.patched(bits.packed(flags), low, bits.packed(patch[low:high]), high - low)
+    moved = bits.trimmed(bits.moved(bits.packed(flags), by, bits.room(n)), n)
+    whole = bits.patched(bits.packed(flags), bits.packed(patch), low, high)
 
-    flags_after = flags.copy()
-    flags_after[low:high] = patch[low:high]
-    assert np.array_equal(part, bits.packed(flags[low:high]))
-    assert np.array_equal(whole, bits.packed(flags_after))
+    assert np.array_equal(moved, bits.packed(found))
+    assert np.array_equal(whole, bits.packed(joined))
+    assert np.array_equal(bits.trimmed(bits.constant(stands=True, size=bits.room(n)), n), bits.packed(flags | ~flags))
 
 
 def test_column_refuses_a_change_behind_a_view() -> None:

@@ -25,6 +25,9 @@ BLOCK: Final = 32
 MOST: Final = 16
 """Columns in one go: the machine code is made for so many, whatever is given."""
 
+_NONE: Final = np.uint64(0)
+_EVERY: Final = ~_NONE
+
 KINDS: Final[dict[object, int]] = {np.greater: 0, np.less: 1, np.greater_equal: 2, np.less_equal: 3}
 
 
@@ -46,42 +49,42 @@ def unpacked(words: Words, n: int) -> Flags:
     return np.unpackbits(words.view(np.uint8), count=n, bitorder="little").view(np.bool_)
 
 
-def inverted(words: Words, n: int) -> Words:
-    """Return the flags that do not stand."""
-    return _trimmed(~words, n)
+def constant(stands: bool, size: int) -> Words:  # noqa: FBT001 - what it is
+    """Return words of which all bits are the same, without taking memory for them."""
+    return np.broadcast_to(_EVERY if stands else _NONE, size)
 
 
-def constant(n: int, *, stands: bool) -> Words:
-    """Return n equal flags."""
-    made = np.zeros(room(n), np.uint64)
-    return inverted(made, n) if stands else made
+def moved(words: Words, by: int, size: int) -> Words:
+    """Return so many words with every flag `by` rows further on, back when negative; where none comes from stands 0."""
+    whole, shift = divmod(by, WORD)
+    made = np.empty(size, np.uint64)
+    low = min(max(whole, 0), size)
+    high = max(min(len(words) + whole, size), low)
+    made[:low] = made[high:] = 0
+    np.left_shift(words[low - whole : high - whole], np.uint64(shift), out=made[low:high])
+    low, high = max(whole + 1, 0), min(len(words) + whole + 1, size)
+    if shift and low < high:
+        made[low:high] |= words[low - whole - 1 : high - whole - 1] >> np.uint64(WORD - shift)
+    return made
 
 
-def taken(words: Words, start: int, n: int) -> Words:
-    """Return n rows from row `start` on."""
-    skipped, shift = divmod(start, WORD)
-    size = room(n)
-    made = words[skipped : skipped + size] >> np.uint64(shift)
-    if shift:
-        after = words[skipped + 1 : skipped + 1 + size]
-        made[: len(after)] |= after << np.uint64(WORD - shift)
-    return _trimmed(made, n)
+def patched(words: Words, patch: Words, low: int, high: int) -> Words:
+    """Return flags of which rows low to high are those of the patch, row for row."""
+    made = patch.copy()
+    first, bit = divmod(low, WORD)
+    last, behind = divmod(high, WORD)
+    made[:first], made[last + 1 :] = words[:first], words[last + 1 :]
+    for word, kept in ((first, _below(bit)), (last, ~_below(behind))):
+        if word < len(made):
+            made[word] = (words[word] & kept) | (made[word] & ~kept)
+    return made
 
 
-def patched(words: Words, start: int, patch: Words, n: int) -> Words:
-    """Return flags of which n from row `start` on are those of the patch."""
-    skipped, shift = divmod(start, WORD)
-    last, behind = divmod(start + n, WORD)
-    made = words.copy()
-    kept = made[skipped : skipped + 1] & _below(shift), made[last : last + 1] & ~_below(behind)
-    size = min(len(patch), len(made) - skipped)
-    made[skipped : last + 1] = 0
-    made[skipped : skipped + size] = patch[:size] << np.uint64(shift)
-    if shift:
-        carried = made[skipped + 1 : skipped + 1 + len(patch)]
-        carried |= patch[: len(carried)] >> np.uint64(WORD - shift)
-    made[skipped : skipped + 1] |= kept[0]
-    made[last : last + 1] |= kept[1]
+def trimmed(words: Words, n: int) -> Words:
+    """Return flags without what stands behind the last of n rows; words of one's own are changed in place."""
+    made = words if words.flags.writeable else words.copy()
+    if n % WORD and made[-1] & ~_below(n % WORD):
+        made[-1] &= _below(n % WORD)
     return made
 
 
@@ -162,13 +165,6 @@ def fill_not_less(one: F64, other: F64, words: I64) -> None:
         words[whole] = 0
         for i in range(WORD * whole, one.shape[0]):
             words[whole] |= (1 << (i & 63)) if one[i] >= other[i] else 0
-
-
-def _trimmed(words: Words, n: int) -> Words:
-    """Clear the bits behind the last row, in place."""
-    if n % WORD:
-        words[-1] &= _below(n % WORD)
-    return words
 
 
 def _below(bit: int) -> np.uint64:

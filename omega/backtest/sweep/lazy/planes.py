@@ -7,13 +7,13 @@ follows from the comparisons is done sixty-four rows at a time.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from omega.backtest.sweep.lazy import bits
-from omega.backtest.sweep.lazy.bits import KINDS, MOST, Words
+from omega.backtest.sweep.lazy.bits import KINDS, MOST, WORD, Words
 from omega.backtest.sweep.lazy.nodes import Apply, Cast, Constant, Leaf, Node, Part, Patch
 
 _ROOM: Final = 2_500_000
@@ -59,7 +59,10 @@ class Planes:
         """
         found = self._made.get(node.id)
         if found is None:
-            return self._keep(node.id, self._within(node))
+            within = _Within(self._batch, self._made, bits.room(node.n))
+            made = bits.trimmed(within.of(node, 0), node.n)
+            # A row of many would keep them all.
+            return self._keep(node.id, made if made.base is None else made.copy())
         self._made.move_to_end(node.id)
         return found
 
@@ -79,44 +82,6 @@ class Planes:
             for (key, _), row in zip(chosen, words, strict=True):
                 self._batch[key] = row
 
-    def _within(self, node: Node) -> Words:
-        for known in (self._batch, self._made):
-            found = known.get(node.id)
-            if found is not None:
-                return found
-        made = self._batch[node.id] = self._make(node)
-        return made
-
-    def _make(self, node: Node) -> Words:
-        if isinstance(node, Constant):
-            return bits.constant(node.n, stands=bool(node.value))
-        if isinstance(node, Part):
-            return bits.taken(self._within(node.base), node.start, node.n)
-        if isinstance(node, Patch):
-            return bits.patched(self._within(node.base), node.start, self._within(node.patch), node.patch.n)
-        if isinstance(node, Cast) and _is_narrow(node.base):
-            return self._within(node.base)
-        if isinstance(node, Apply):
-            made = self._applied(node)
-            if made is not None:
-                return made
-        return _blockwise(node)
-
-    def _applied(self, node: Apply) -> Words | None:
-        """Return a choice or a combination of flags, None for whatever else a function makes."""
-        if node.function is np.where and _is_narrow(node):
-            condition, one, other = (self._part(arg, node.n) for arg in node.args)
-            return (condition & one) | (other & ~condition)
-        if not all(isinstance(arg, Node) and arg.dtype == _FLAG for arg in node.args):
-            return None
-        if node.function in _INVERT:
-            return bits.inverted(self._within(node.args[0]), node.n)
-        combine = _COMBINE.get(node.function)
-        return combine(*map(self._within, node.args)) if combine else None
-
-    def _part(self, arg: Any, n: int) -> Words:
-        return self._within(arg) if isinstance(arg, Node) else bits.constant(n, stands=bool(arg))
-
     def _find_bases(self, node: Node, seen: set[int], wanted: dict[int, Apply]) -> None:
         """Find the comparisons of whole columns below an expression that are not made yet."""
         if node.id in seen or node.id in self._made:
@@ -135,6 +100,65 @@ class Planes:
         while self._held > self._room and len(self._made) > 1:
             self._held -= self._made.popitem(last=False)[1].nbytes
         return words
+
+
+class _Within:
+    """Makes one expression, of whatever lies below it, in words of the same length.
+
+    A part of a column and a patch in one move rows: their flags are made where they are wanted, so that most of what
+    a strategy shifts forth and back is never shifted at all.
+    """
+
+    def __init__(self, batch: dict[int, Words], kept: Mapping[int, Words], size: int) -> None:
+        self._batch = batch
+        self._kept = kept
+        self._size = size
+        self._seen: dict[tuple[int, int], Words] = {}
+
+    def of(self, node: Node, ahead: int) -> Words:
+        """Return the flags with row r of the expression at row r + ahead; outside its rows may stand anything."""
+        found = self._seen.get((node.id, ahead))
+        if found is None:
+            found = self._seen[node.id, ahead] = self._make(node, ahead)
+        return found
+
+    def _make(self, node: Node, ahead: int) -> Words:
+        known = self._batch.get(node.id, self._kept.get(node.id))
+        if known is None:
+            made = self._moved(node, ahead)
+            if made is not None:
+                return made
+            known = self._batch[node.id] = _blockwise(node)
+        return known if not ahead and len(known) == self._size else bits.moved(known, ahead, self._size)
+
+    def _moved(self, node: Node, ahead: int) -> Words | None:
+        """Return the flags from those of what it is made of, None where they must be made block by block."""
+        if isinstance(node, Constant):
+            return bits.constant(bool(node.value), self._size)
+        if isinstance(node, Part):
+            return self.of(node.base, ahead - node.start)
+        if isinstance(node, Patch):
+            low, most = ahead + node.start, WORD * self._size
+            bounds = [min(max(row, 0), most) for row in (low, low + node.patch.n)]
+            return bits.patched(self.of(node.base, ahead), self.of(node.patch, low), *bounds)
+        if isinstance(node, Cast) and _is_narrow(node.base):
+            return self.of(node.base, ahead)
+        return self._applied(node, ahead) if isinstance(node, Apply) else None
+
+    def _applied(self, node: Apply, ahead: int) -> Words | None:
+        """Return a choice or a combination of flags, None for whatever else a function makes."""
+        if node.function is np.where and _is_narrow(node):
+            condition, one, other = (self._part(arg, ahead) for arg in node.args)
+            return (condition & one) | (other & ~condition)
+        if not all(isinstance(arg, Node) and arg.dtype == _FLAG for arg in node.args):
+            return None
+        if node.function in _INVERT:
+            return ~self.of(node.args[0], ahead)
+        combine = _COMBINE.get(node.function)
+        return combine(*[self.of(arg, ahead) for arg in node.args]) if combine else None
+
+    def _part(self, arg: Any, ahead: int) -> Words:
+        return self.of(arg, ahead) if isinstance(arg, Node) else bits.constant(bool(arg), self._size)
 
 
 def _blockwise(node: Node) -> Words:

@@ -19,8 +19,8 @@ from omega.backtest.sweep.lazy.nodes import Constant, Leaf, Node
 from omega.engine.bars import Bars
 from omega.engine.signals import Signals
 
-INDICATOR_BYTES: Final = 51_000_000
-"""What the shared indicators may hold: twelve averages over a year of minutes, a tile of the grid and what passes."""
+INDICATOR_BYTES: Final = 55_000_000
+"""What the shared indicators may hold: thirteen averages over a year of minutes, a tile of the grid and what passes."""
 
 _COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 

@@ -1,0 +1,20 @@
+"""How many combinations a worker gets at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from omega.backtest.sweep import run
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16])
+def test_chunks_are_whole_batches_that_get_smaller_towards_the_end(workers: int) -> None:
+    left, sizes = 2_000, []
+    while left > 0:
+        sizes.append(run._size(left, workers))
+        left -= sizes[-1]
+
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(size % run._WHOLE == 0 for size in sizes if size > run._TILE)
+    assert workers == 1 or sizes[-1] == run._TILE
+    assert sizes[0] <= run._LARGEST
