@@ -163,7 +163,7 @@ async def test_pushes_cover_the_recorded_shapes(
         await asyncio.sleep(0.7)
         await client.create_order(BTC, "market", "buy", 0.01)
         await client.create_market_buy_order_with_cost("BTC/USDT", 100)
-        await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        await asyncio.wait_for(asyncio.gather(*waiting), 60)
         await asyncio.sleep(0.3)
 
     assert set(recorded) <= set(heard)

@@ -116,6 +116,6 @@ async def test_prometheus_running_farm_answers_every_panel(tmp_path: Path) -> No
 
 
 def _rules(url: str) -> dict[str, str]:
-    with urllib.request.urlopen(url + "/api/v1/rules", timeout=10) as answer:
+    with urllib.request.urlopen(url + "/api/v1/rules", timeout=60) as answer:
         groups = json.loads(answer.read())["data"]["groups"]
     return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}

@@ -216,7 +216,7 @@ async def test_each_runner_sends_in_its_own_lane_and_the_gateway_reads_all(serve
             mine = Intent(**{**{f.name: getattr(sent, f.name) for f in fields(sent)},
                              "bot": "xyko", "venue": "bitget", "account": "acl"})  # fmt: skip
             assert await runner.send(mine, lease=lease) is SendResult.SENT
-            (delivery,) = await asyncio.wait_for(anext(batches), 30)
+            (delivery,) = await asyncio.wait_for(anext(batches), 60)
             async with delivery:
                 assert delivery.received.topic == TOPICS.intents("bitget", "acl", high=mine.reduces, bot="xyko")
     finally:

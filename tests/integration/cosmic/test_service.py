@@ -102,7 +102,7 @@ async def test_cosmic_restarted_in_a_replay_goes_on_at_the_bar_before():
     await bus.start()
     await bus.send(bar(REPLAY_NS))
 
-    async with living(bus, clock="bars") as service, asyncio.timeout(10):
+    async with living(bus, clock="bars") as service, asyncio.timeout(60):
         while not service.planetary_positions:  # noqa: ASYNC110 - waits for a fact of the service
             await asyncio.sleep(0.01)
         assert service.clock_ns() == REPLAY_NS + MINUTE_NS

@@ -85,7 +85,7 @@ class Bench:
             await self.service.shutdown()
             self.service = None
 
-    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 8.0) -> None:
+    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 60.0) -> None:
         import asyncio
 
         for _ in range(int(within_s / 0.01)):

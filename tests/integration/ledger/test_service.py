@@ -73,7 +73,7 @@ async def settled(bus: Any) -> dict[str, Any]:
     return await ask(bus, "summary")
 
 
-async def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool], *, within_s: float = 60.0) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - waits for a fact of the service
             await asyncio.sleep(0.01)
