@@ -526,9 +526,11 @@ async def test_confirm_button_works_once_also_for_a_double_click(local: LocalDis
 
 @pytest.mark.req("2.124")
 async def test_cancelled_and_expired_questions_do_nothing(local: LocalDiscord, start: Start, bus: MemoryBus):
-    async with start(confirm_s=0.2), answering(bus) as heard:
+    async with start(), answering(bus) as heard:
         asked = await local.slash("trader", "ops", "panic", scope="entries")
         cancelled = await local.click("trader", asked.message, "Cancel")
+    assert heard == []
+    async with start(confirm_s=0.2), answering(bus) as heard:
         again = await local.slash("trader", "ops", "panic", scope="entries")
         await asyncio.sleep(0.3)
         expired = await local.click("trader", again.message, "PANIC")

@@ -179,8 +179,8 @@ async def test_story_doubled_history(bench: Any, tmp_path: Path) -> None:
     await bench.enter(bot="beta")
     for _ in range(3):
         async with ledger(bench, tmp_path / "ledger.sqlite"):
-            await bench.bus.ask("ledger", "settle", within_ns=15 * 10**9)
-            summary = await bench.bus.ask("ledger", "summary", within_ns=15 * 10**9)
+            await bench.bus.ask("ledger", "settle", within_ns=60 * 10**9)
+            summary = await bench.bus.ask("ledger", "summary", within_ns=60 * 10**9)
         await bench.close()
         await bench.open()
         await bench.settle()
