@@ -161,6 +161,7 @@ def test_experiment_each_mistake_is_one_sentence_with_the_next_step(
 
 @pytest.mark.req("4.91")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.kills
 def test_experiment_interrupted_loses_no_finished_cell(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
     before = _edited()

@@ -259,6 +259,7 @@ async def test_ledger_bus_away_for_a_while_catches_up(url: str):
 
 
 @pytest.mark.req("4.19", "4.21", "2.122")
+@pytest.mark.kills
 async def test_ledger_process_killed_again_and_again_writes_everything_once(valkey: ValkeyServer, tmp_path: Path):
     """A real process over a real server is killed (SIGKILL) in the middle of its work, twice."""
     url = f"sqlite:///{tmp_path}/farm.sqlite"
