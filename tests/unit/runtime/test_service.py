@@ -154,6 +154,32 @@ async def test_service_stop_before_it_is_initialised_ends_quietly(diary: Diary) 
     assert diary.phase is State.STOPPED
 
 
+async def test_service_beginning_that_is_cancelled_again_while_it_is_undone_is_undone_whole(diary: Diary) -> None:
+    """Whoever cancels does so again when nothing happens for some seconds: the port is closed all the same."""
+    undoing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    async def undoes() -> None:
+        undoing.set()
+        await go_on.wait()
+
+    diary.on_initialize, diary.on_stop = hangs, undoes  # type: ignore[method-assign]
+    beginning = asyncio.ensure_future(diary.initialize())
+    await eventually(lambda: diary.health.port > 0)
+    beginning.cancel()
+    await undoing.wait()
+    beginning.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", diary.health.port)
+
+
 async def test_service_failed_start_ends_it_as_failed(diary: Diary) -> None:
     async def fails() -> None:
         raise TransientError("no market data")
