@@ -44,7 +44,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         _paused.append(coverage)
     elif not paused and _paused:
         _paused.pop().start()
-    alone = paused or (_below(item.path, FARMS) and not _below(item.path, (TRACED_FARM,)))
+    farm = _below(item.path, FARMS) and not _below(item.path, (TRACED_FARM,))
+    alone = paused or farm or item.get_closest_marker("kills") is not None
     told = os.environ.pop(FOR_CHILDREN, "") if alone else ""
     try:
         return (yield)

@@ -125,9 +125,11 @@ class GroupReader(AsyncIterator[list[Delivery]]):
         if self._flush_handle is not None:
             self._flush_handle.cancel()
         self._done()
-        await asyncio.gather(*self._flushing)
-        await self._flush()
-        await self._lanes.close()
+        try:
+            await asyncio.gather(*self._flushing)
+            await self._flush()
+        finally:
+            await self._lanes.close()
 
     def __aiter__(self) -> Self:
         return self

@@ -78,29 +78,44 @@ class Link:
                         "which brings its own), or point OMEGA_REDIS_URL at yours"
                     ) from error
                 await asyncio.sleep(_LAST_WAIT_S / 2)
-        await self._drain()
+        try:
+            await self._drain()
+        except BaseException:  # a cancellation too: a bus that did not start is not closed
+            self.cut()
+            raise
         self._answered()
         self._task = asyncio.create_task(self._watch(), name=f"bus-link:{self._name}")
 
     async def close(self) -> None:
         """Flush the outbox within `close_s`, then disconnect; what is left is logged."""
-        if self._task is not None:
-            deadline = time.monotonic() + self._patience.close_s
-            while len(self.outbox) and time.monotonic() < deadline:  # noqa: ASYNC110 - rare, bounded, and only when closing
-                await asyncio.sleep(_FIRST_WAIT_S)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        for timer in self._timers:
-            timer.cancel()
-        self._direct = False
-        if self._wire is not None:
-            await self._wire.close()
+        try:
+            if self._task is not None:
+                await self._flush()
+        finally:
+            await self._disconnect()
         if len(self.outbox):
             logger.error(
                 "outbox.records_lost", count=len(self.outbox), ids=[i.message_id for i in self.outbox.waiting()][:20]
             )
         self._state = BusState.ISOLATED
+
+    async def _flush(self) -> None:
+        deadline = time.monotonic() + self._patience.close_s
+        while len(self.outbox) and time.monotonic() < deadline:  # noqa: ASYNC110 - rare, bounded, and only when closing
+            await asyncio.sleep(_FIRST_WAIT_S)
+
+    async def _disconnect(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._direct = False
+        task, self._task = self._task, None
+        try:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        finally:
+            if self._wire is not None:
+                await self._wire.close()
 
     def publish(self, topic: str, raw: bytes) -> asyncio.Future[Reply] | None:
         """Publish a signal; None when there is no connection."""
@@ -162,7 +177,10 @@ class Link:
         try:
             async with asyncio.timeout(self._patience.socket_s):
                 await _load_scripts(wire)
-        except (OmegaError, TimeoutError):
+        except TimeoutError:
+            wire.abort()
+            raise WireLost(f"{self.endpoint.shown} says nothing for {self._patience.socket_s:g} s") from None
+        except BaseException:  # a cancellation too: nobody else knows of this connection yet
             wire.abort()
             raise
         if self._peer not in {"", wire.peer}:

@@ -72,13 +72,15 @@ class Subscription:
 
     async def close(self) -> None:
         """Unsubscribe by disconnecting; no task stays behind."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        if self._wire is not None:
+        task, self._task = self._task, None
+        try:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        finally:
             wire, self._wire = self._wire, None
-            await wire.close()
+            if wire is not None:
+                await wire.close()
 
     def pause(self) -> None:
         """Let the server keep what comes: the reader is behind."""
@@ -99,6 +101,14 @@ class Subscription:
         self._refusal = ""
         self._paused = False
         wire = await dial(self._endpoint, name=self._name, within_s=self._patience.connect_s, on_lost=self._lost)
+        try:
+            await self._subscribe(wire)
+        except BaseException:  # a cancellation too: whoever opens is not asked to close what did not open
+            wire.abort()
+            raise
+        self._heard = time.monotonic()
+
+    async def _subscribe(self, wire: Wire) -> None:
         self._wire = wire
         wire.listen(self._push)
         self._unconfirmed = len(self._channels) + len(self._patterns)
@@ -110,15 +120,12 @@ class Subscription:
             async with asyncio.timeout(self._patience.socket_s):
                 await self._confirmed.wait()
         except TimeoutError:
-            wire.abort()
             raise WireLost(f"{self._endpoint.shown} does not confirm the subscription") from None
         if self._refusal:
-            wire.abort()
             raise EnvironmentFault(
                 f"{self._endpoint.shown} refuses a subscription to {', '.join((*self._channels, *self._patterns))}: "
                 f"{self._refusal}; grant the user these channels (omega topics acl)"
             )
-        self._heard = time.monotonic()
 
     def _lost(self, wire: Wire, _: list[Orphan]) -> None:
         if wire is self._wire:

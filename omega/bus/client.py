@@ -80,14 +80,14 @@ class RedisClient:
 
     async def disconnect(self) -> None:
         """Close connections and subscriptions; nothing stays behind."""
-        if self._feed is not None:
-            await self._feed.__aexit__(None, None, None)
-            self._feed = self.pubsub = None
+        async with contextlib.AsyncExitStack() as closing:
+            if self._client is not None:
+                closing.push_async_callback(self._bus.close)
+                closing.push_async_callback(self._client.aclose)
+            if self._feed is not None:
+                closing.push_async_exit(self._feed)
+            self._client = self._feed = self.pubsub = None
             self._patterns.clear()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-            await self._bus.close()
 
     async def get(self, key: str) -> str | None:
         """Return the value, None when there is none.
@@ -125,12 +125,12 @@ class RedisClient:
         await self.connect()
         if channel in self._patterns:
             return
-        self._patterns.append(channel)
-        feed = self._bus.signals(*self._patterns)
+        feed = self._bus.signals(*self._patterns, channel)
         self.pubsub = await feed.__aenter__()
-        if self._feed is not None:
-            await self._feed.__aexit__(None, None, None)
-        self._feed = feed
+        self._patterns.append(channel)
+        before, self._feed = self._feed, feed
+        if before is not None:
+            await before.__aexit__(None, None, None)
 
     async def listen(self) -> AsyncIterator[Received]:
         """Yield what arrives, through restarts of the server.

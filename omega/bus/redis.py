@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Any
 
@@ -100,20 +100,28 @@ class RedisBus:
         await link.start()
         self._link = link
         self._redis = client(self.endpoint, self.patience, name=self.source)
-        await self._prove()
-        await self._look_at_server()
+        try:
+            await self._prove()
+            await self._look_at_server()
+        except BaseException:  # a cancellation too: a bus that did not start is not closed
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Flush the outbox within a bound and disconnect; no task and no connection stays behind."""
-        if self._link is not None:
-            await self._link.close()
-        for lease in self._leases:
-            await lease.release()
-        if self._replies is not None:
-            await self._replies.close()
-            self._replies = None
-        if self._redis is not None:
-            await self._redis.aclose()
+        """Flush the outbox within a bound and disconnect; no task and no connection stays behind.
+
+        What comes first may fail or be cut by a cancellation: everything after it is closed all the same.
+        """
+        async with AsyncExitStack() as closing:
+            if self._redis is not None:
+                closing.push_async_callback(self._redis.aclose)
+            if self._replies is not None:
+                closing.push_async_callback(self._replies.close)
+            for lease in self._leases:
+                closing.push_async_callback(lease.release)
+            if self._link is not None:
+                closing.push_async_callback(self._link.close)
+        self._replies = None
 
     def state(self) -> BusState:
         """Return how well the bus is reached."""
@@ -382,12 +390,10 @@ class RedisBus:
         try:
             refused = await self._redis.eval(_PROVE, 0, *self._proves)
         except RedisError as error:
-            await self.close()
             raise EnvironmentFault(
                 f"{self.endpoint.shown} refuses to run scripts: {error}; grant +@scripting"
             ) from error
         if refused:
-            await self.close()
             raise EnvironmentFault(
                 f"user {self.endpoint.username or 'default'!r} at {self.endpoint.shown} may not append to, publish on "
                 f"and subscribe to {refused.decode()}; grant it ~key and &channel rights (omega topics acl)"

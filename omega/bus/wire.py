@@ -23,6 +23,7 @@ Lost = Callable[["Wire", list[Orphan]], None]
 """Called when the connection breaks, with the tagged commands that have no answer, oldest first."""
 
 
+_CLOSE_S = 1.0
 _SENTINEL_S = 0.5
 """Time for one Sentinel; the next one is asked then."""
 
@@ -121,10 +122,14 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     async def close(self) -> None:
-        """Close the connection and wait until it is closed."""
-        if self._transport is not None:
-            self._transport.close()
-            await asyncio.wait_for(asyncio.shield(self._closed), 1.0)
+        """Close the connection and wait until it is closed; a server that takes nothing more is not waited for."""
+        if self._transport is None:
+            return
+        self._transport.close()
+        try:
+            await asyncio.wait({self._closed}, timeout=_CLOSE_S)
+        finally:
+            self.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""

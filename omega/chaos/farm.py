@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable
@@ -115,10 +116,12 @@ class LabFarm(Farm):
 
     async def stop(self) -> None:
         """Stop the farm, its proxies last."""
-        for client in self._admins:
-            await client.close()
-        await super().stop()
-        await asyncio.gather(*(proxy.close() for proxy in self.proxies.values()))
+        async with contextlib.AsyncExitStack() as closing:
+            for proxy in self.proxies.values():
+                closing.push_async_callback(proxy.close)
+            closing.push_async_callback(super().stop)
+            for client in self._admins:
+                closing.push_async_callback(client.close)
 
     async def _start(self) -> None:
         self.points.mkdir(parents=True, exist_ok=True)

@@ -254,7 +254,7 @@ async def _spawn(lab: Lab) -> list[asyncio.Task[None]]:
     ready = asyncio.create_task(following.wait())
     await asyncio.wait([ready, tasks[-1]], return_when=asyncio.FIRST_COMPLETED)
     if tasks[-1].done():
-        ready.cancel()
+        await ended([ready, *tasks[:-1]])
         await tasks[-1]
     return tasks
 

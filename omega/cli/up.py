@@ -22,6 +22,7 @@ from omega.config import Settings
 from omega.config.loader import load
 from omega.domain import from_iso
 from omega.errors import ConfigError, EnvironmentFault
+from omega.resilience import ended
 
 EXAMPLES = """
 **Examples**
@@ -199,9 +200,10 @@ async def _replay(farm: Farm, stop: asyncio.Event) -> None:
     """Return when the wanted bars are through, the recorded market ends, or somebody interrupts."""
     stopped = asyncio.create_task(stop.wait())
     running = asyncio.create_task(_through(farm))
-    done, pending = await asyncio.wait({stopped, running}, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+    try:
+        done, _ = await asyncio.wait({stopped, running}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await ended((stopped, running))
     for task in done:
         task.result()
 

@@ -84,9 +84,13 @@ class TrialLedger:
         with self._told("open"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
-            _into_wal(self._db)
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            try:
+                _into_wal(self._db)
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            except BaseException:  # nobody closes what was not made
+                self._db.close()
+                raise
 
     def record(
         self,

@@ -20,6 +20,7 @@ from omega.config import Settings
 from omega.config.change import Change
 from omega.config.reload import Reloader
 from omega.errors import EnvironmentFault
+from omega.resilience import finished
 from omega.runtime.bus_watch import BusWatch
 from omega.runtime.ending import Ending, unless
 from omega.runtime.health import HealthServer
@@ -324,7 +325,7 @@ class BaseService:
 
     async def _abandon(self) -> None:
         """Close whatever a failed initialisation has opened."""
-        await self._close(self._ending(min(5.0, self.settings.monitoring.drain_s)))
+        await finished(self._close(self._ending(min(5.0, self.settings.monitoring.drain_s))))
         if not self._life.over:
             self._life.move(State.STOPPED if self.stopping and self.error is None else State.FAILED)
 

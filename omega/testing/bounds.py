@@ -21,7 +21,7 @@ def killed_after(process: subprocess.Popen[bytes] | subprocess.Popen[str], withi
         timer.cancel()
 
 
-async def exit_code(process: asyncio.subprocess.Process, within_s: float = 30.0) -> int:
+async def exit_code(process: asyncio.subprocess.Process, within_s: float = 60.0) -> int:
     """Wait for the end of a child and return its exit code.
 
     asyncio waits for the child's pipes to close too, which a grandchild may hold open for ever.

@@ -20,7 +20,7 @@ import yaml
 from omega.testing.servers import free_port
 
 INSTALL = "apt-get install prometheus"
-READY_S = 15.0
+READY_S = 60.0
 
 
 def missing() -> str:
@@ -123,7 +123,7 @@ class PrometheusServer:
             return Answer("", (({}, str(data["result"][1])),))
         return Answer("", tuple((row["metric"], str(row["value"][1])) for row in data["result"]))
 
-    def wait_for(self, expression: str, *, within_s: float = 15.0) -> Answer:
+    def wait_for(self, expression: str, *, within_s: float = 60.0) -> Answer:
         """Ask until the expression has at least one series.
 
         Raises:
@@ -152,7 +152,7 @@ class PrometheusServer:
 
     def _get(self, path: str) -> dict[str, Any]:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:  # noqa: S310 - our own server
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310 - our own server
                 body = answer.read()
         except urllib.error.HTTPError as error:
             with error:

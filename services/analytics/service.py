@@ -91,8 +91,10 @@ class AnalyticsService(BaseService):
 
     async def on_stop(self) -> None:
         """End the worker, and with it what is being made: nobody will read it."""
-        await self._worker.close()
-        await ended(self._making.values())  # they may still be asking services that are gone
+        try:
+            await ended(self._making.values())  # they may still be asking services that are gone
+        finally:
+            await self._worker.close()
 
     def update_metrics(self) -> None:
         """Bring the worker's state and the ages of the timers' results up to date beside the base's gauges."""

@@ -150,11 +150,13 @@ class RunnerService(BaseService):
 
     async def on_stop(self) -> None:
         """Save the state; the position stays with its stop at the venue."""
-        if self._lease and self._lease.held:
-            await self._save()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        try:
+            if self._lease and self._lease.held:
+                await self._save()
+        finally:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
 
     async def on_config(self, old: Settings, new: Settings) -> None:
         """Take over parameters and rules between two bars."""

@@ -270,8 +270,9 @@ class Hub:
         """Close every socket."""
         for task in self._late:
             task.cancel()
-        for session in list(self._sessions):
-            await session.socket.close(code=1001, message=b"shutting down")
+        # Together: a client that is gone without a word is waited for.
+        closing = (session.socket.close(code=1001, message=b"shutting down") for session in self._sessions)
+        await asyncio.gather(*closing, return_exceptions=True)
 
     def reset(self) -> None:
         """Forget what the subscribers have seen: the venue is a fresh one, its accounts too."""

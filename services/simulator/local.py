@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
+from omega.resilience import ended
 from services.simulator.candles import Candles
 from services.simulator.exchange import Exchange, load_exchange
 from services.simulator.options import SimulatorOptions
@@ -30,6 +31,7 @@ async def local_simulator(
     try:
         yield server
     finally:
-        clock.cancel()
-        await asyncio.gather(clock, return_exceptions=True)
-        await server.stop()
+        try:
+            await ended([clock])
+        finally:
+            await server.stop()

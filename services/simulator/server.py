@@ -65,7 +65,7 @@ class Server:
         try:
             self.port = await self._open(venue, self.port)
             self.admin_port = await self._open(admin, self.admin_port)
-        except EnvironmentFault:
+        except BaseException:
             await self.stop()
             raise
         log.info(
@@ -126,9 +126,14 @@ class Server:
 
     async def stop(self) -> None:
         """Close every socket and both ports."""
-        await self.hub.close()
-        for runner in self._runners:
-            with contextlib.suppress(OSError):
-                await runner.cleanup()
-        self._runners.clear()
-        self.exchange.inputs.close()
+        async with contextlib.AsyncExitStack() as closing:
+            closing.callback(self.exchange.inputs.close)
+            for runner in self._runners:
+                closing.push_async_callback(_clean_up, runner)
+            self._runners.clear()
+            await self.hub.close()
+
+
+async def _clean_up(runner: web.AppRunner) -> None:
+    with contextlib.suppress(OSError):
+        await runner.cleanup()

@@ -110,14 +110,18 @@ class Farm:
 
     async def stop(self) -> None:
         """Stop readers, services, and the Redis server last."""
-        await ended(self._tasks)
-        await self.admin.close()
+        async with contextlib.AsyncExitStack() as closing:  # whatever breaks or is cut, no process stays behind
+            closing.callback(self.ports.close)
+            closing.push_async_callback(self.processes.stop, last="redis")
+            closing.push_async_callback(self._close_bus)
+            closing.push_async_callback(self.admin.close)
+            await ended(self._tasks)
+
+    async def _close_bus(self) -> None:
         if hasattr(self, "bus"):
             with contextlib.suppress(OmegaError, TimeoutError):
                 async with asyncio.timeout(3):
                     await self.bus.close()
-        await self.processes.stop(last="redis")
-        self.ports.close()
 
     async def ask_gateway(self, method: str) -> dict[str, Any]:
         """Ask the gateway for a JSON object."""

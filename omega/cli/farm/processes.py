@@ -104,11 +104,14 @@ class Processes:
         self._stopping = True
         for watcher in self._watchers.values():
             watcher.cancel()
-        await asyncio.gather(*self._spawning, return_exceptions=True)  # who is born just now is known, and ended
-        first = [child for child in self.children.values() if child.name != last]
-        await asyncio.gather(*(self._end(child, within_s) for child in first))
-        if last in self.children:
-            await self._end(self.children[last], within_s)
+        try:
+            await asyncio.gather(*self._spawning, return_exceptions=True)  # who is born just now is known, and ended
+            first = [child for child in self.children.values() if child.name != last]
+            await asyncio.gather(*(self._end(child, within_s) for child in first))
+            if last in self.children:
+                await self._end(self.children[last], within_s)
+        finally:  # also when nobody waits for a polite end any more
+            await asyncio.gather(*map(self._kill, self.children.values()))
 
     async def _spawn(self, child: Child) -> None:
         child.started_s = time.monotonic()
@@ -150,9 +153,15 @@ class Processes:
             return
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), within_s)
-        except TimeoutError:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await process.wait()
+        await Processes._kill(child)
+
+    @staticmethod
+    async def _kill(child: Child) -> None:
+        process = child.process
+        if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

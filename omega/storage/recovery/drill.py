@@ -98,19 +98,25 @@ async def drill(
         scratch = Path(temporary)
         async with _scratch_url(manifest, scratch, server) as url:
             work = _Steps(folder, manifest, scratch, url, capital, every_bars, progress)
-            for name, step in work.all():
-                began = time.perf_counter()
-                try:
-                    fine, words = await step()
-                except OmegaError as error:
-                    fine, words = False, f"{type(error).__name__}: {error}"
-                done.steps.append(DrillStep(name, fine, round(time.perf_counter() - began, 3), words))
-                if not fine:
-                    break
-            await work.close()
+            try:
+                await _go_through(work, done)
+            finally:
+                await work.close()
     done.recovery_s = round(sum(step.seconds for step in done.steps[:3]), 3)
     done.total_s = round(sum(step.seconds for step in done.steps), 3)
     return done
+
+
+async def _go_through(work: _Steps, done: Drill) -> None:
+    for name, step in work.all():
+        began = time.perf_counter()
+        try:
+            fine, words = await step()
+        except OmegaError as error:
+            fine, words = False, f"{type(error).__name__}: {error}"
+        done.steps.append(DrillStep(name, fine, round(time.perf_counter() - began, 3), words))
+        if not fine:
+            break
 
 
 @dataclass(slots=True)

@@ -213,7 +213,7 @@ class Gateway:
         for connection in self._connections:
             connection.silent = True
 
-    async def wait_connected(self, count: int = 1, within_s: float = 10.0) -> None:
+    async def wait_connected(self, count: int = 1, within_s: float = 60.0) -> None:
         """Wait until this many sessions have a socket.
 
         Raises:

@@ -87,7 +87,7 @@ class Interaction:
         """Tell whoever waits that something has changed."""
         self._bell.ring()
 
-    async def until(self, condition: "Callable[[Interaction], bool]", within_s: float = 10.0) -> "Interaction":
+    async def until(self, condition: "Callable[[Interaction], bool]", within_s: float = 60.0) -> "Interaction":
         """Wait until a condition holds on this interaction.
 
         Raises:

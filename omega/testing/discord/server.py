@@ -40,7 +40,7 @@ class LocalDiscord:
         host: str = "127.0.0.1",
         port: int = 0,
         heartbeat_s: float = 41.25,
-        answer_within_s: float = 10.0,
+        answer_within_s: float = 60.0,
         strict: bool = True,
         transcript: Path | None = None,
     ) -> None:
@@ -95,16 +95,21 @@ class LocalDiscord:
         app = rest.build(self.state, control.routes(self))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except BaseException:
+            await self.stop()
+            raise
         self._port = int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Close every socket and stop listening."""
-        await self.gateway.drop(1001)
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        try:
+            await self.gateway.drop(1001)
+        finally:
+            if self._runner is not None:
+                runner, self._runner = self._runner, None
+                await runner.cleanup()
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -145,7 +150,7 @@ class LocalDiscord:
         return [m for m in self.state.messages if m.channel_id == number and not m.ephemeral and not m.deleted]
 
     async def wait_post(
-        self, channel: str, wanted: Callable[[Message], bool] = lambda _: True, within_s: float = 10.0
+        self, channel: str, wanted: Callable[[Message], bool] = lambda _: True, within_s: float = 60.0
     ) -> Message:
         """Wait for a public message in a channel and return it.
 
@@ -161,7 +166,7 @@ class LocalDiscord:
         await self.state.bell.until(come, within_s)
         return found[-1]
 
-    async def wait_commands(self, within_s: float = 10.0) -> None:
+    async def wait_commands(self, within_s: float = 60.0) -> None:
         """Wait until a bot is connected and has registered commands.
 
         Raises:

@@ -60,6 +60,7 @@ class WireServer:
     """Private frames sent so far."""
     port: int = 0
     _sockets: dict[web.WebSocketResponse, str] = field(default_factory=dict)
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -95,7 +96,7 @@ class WireServer:
         if fault.accepted:
             self.answer(asked)
         if fault.how == "hang":
-            await asyncio.sleep(3600)
+            await self._closing.wait()
         if fault.how == "drop":
             if request.transport is not None:
                 request.transport.abort()
@@ -257,6 +258,11 @@ class WireServer:
         """Close every socket, as a venue does."""
         await asyncio.gather(*(socket.close() for socket in list(self._sockets)))
 
+    async def close(self) -> None:
+        """Close every socket, and let go of the requests that hang: those of a client that is gone too."""
+        self._closing.set()
+        await self.close_sockets()
+
 
 @contextlib.asynccontextmanager
 async def wire_server(name: str, *, price: Decimal | None = None) -> AsyncIterator[WireServer]:
@@ -284,8 +290,10 @@ async def wire_server(name: str, *, price: Decimal | None = None) -> AsyncIterat
     try:
         yield server
     finally:
-        await server.close_sockets()
-        await runner.cleanup()
+        try:
+            await server.close()
+        finally:
+            await runner.cleanup()
 
 
 async def _recorded(request: web.Request) -> Asked:

@@ -15,9 +15,12 @@ from omega.testing.servers import ValkeyServer, valkey_server
 class MemoryWorld:
     def __init__(self) -> None:
         self.hub = MemoryHub()
+        self.buses: list[MemoryBus] = []
 
     async def bus(self, source: str) -> Bus:
-        return MemoryBus(source=source, hub=self.hub, patience=QUICK)
+        bus = MemoryBus(source=source, hub=self.hub, patience=QUICK)
+        self.buses.append(bus)
+        return bus
 
     async def down(self) -> None:
         self.hub.down()
@@ -57,8 +60,11 @@ class RedisWorld:
 @pytest.mark.req("0.03", "0.53", "1.82", "2.125", "2.127")
 class TestMemoryBus(BusContract):
     @pytest.fixture
-    def world(self) -> MemoryWorld:
-        return MemoryWorld()
+    async def world(self) -> AsyncIterator[MemoryWorld]:
+        made = MemoryWorld()
+        yield made
+        for bus in made.buses:
+            await bus.close()
 
 
 @pytest.fixture(scope="module")

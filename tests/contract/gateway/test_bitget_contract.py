@@ -79,7 +79,7 @@ async def desk() -> AsyncIterator[BitgetDesk]:
         opened = BitgetDesk(server)
         try:
             await opened.venue.start(opened)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await opened.opened.wait()
             yield opened
         finally:

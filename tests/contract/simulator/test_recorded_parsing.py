@@ -80,7 +80,7 @@ async def test_ws_frames_recorded_parse_as_stored(offline: Any, ws_case: dict[st
     offline.urls["api"]["ws"] = dict.fromkeys(("public", "private", "utaPublic", "utaPrivate"), url)
     try:
         results = [
-            plain(await asyncio.wait_for(getattr(offline, ws_case["method"])(*ws_case["args"]), 5))
+            plain(await asyncio.wait_for(getattr(offline, ws_case["method"])(*ws_case["args"]), 60))
             for _ in ws_case["parsed"]
         ]
     finally:

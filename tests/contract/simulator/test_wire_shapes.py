@@ -9,6 +9,7 @@ import pytest
 
 from services.simulator.local import local_simulator
 from services.simulator.options import SimulatorOptions
+from services.simulator.server import Server
 
 BTC = "BTC/USDT:USDT"
 
@@ -160,16 +161,23 @@ async def test_pushes_cover_the_recorded_shapes(
                 client.watch_trades("BTC/USDT"),
             )
         ]
-        await asyncio.sleep(0.7)
+        async with asyncio.timeout(60):
+            while not set(recorded) <= subscribed(server):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
         await client.create_order(BTC, "market", "buy", 0.01)
         await client.create_market_buy_order_with_cost("BTC/USDT", 100)
-        await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        await asyncio.wait_for(asyncio.gather(*waiting), 60)
         await asyncio.sleep(0.3)
 
     assert set(recorded) <= set(heard)
     for channel, frames in recorded.items():
         for sample in frames:
             _one_covers(heard[channel], sample, channel)
+
+
+def subscribed(server: Server) -> set[tuple[str, str]]:
+    """Return market and channel of everything that somebody listens to."""
+    return {(arg.inst_type, arg.channel) for session in server.hub._sessions for arg in session.args}
 
 
 def _one_covers(frames: list[Any], sample: dict[str, Any], channel: tuple[str, str]) -> None:

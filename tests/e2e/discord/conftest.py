@@ -51,7 +51,7 @@ class Remote:
             body: dict[str, Any] = await answer.json()
             return body
 
-    async def until(self, condition: Callable[[dict[str, Any]], object], within_s: float = 15.0) -> dict[str, Any]:
+    async def until(self, condition: Callable[[dict[str, Any]], object], within_s: float = 60.0) -> dict[str, Any]:
         """Wait until its state fulfils a condition."""
         async with asyncio.timeout(within_s):
             while not condition(state := await self.state()):  # noqa: ASYNC110 - it changes in another process
@@ -75,7 +75,7 @@ class Stage:
         """Start the server, or start it again on the same port and data."""
         self.redis = await self.stack.enter_async_context(process(self.redis_argv, {}, self.home / "redis.log"))
         port = int(self.redis_argv[2])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -109,13 +109,13 @@ class Stage:
         await bus.start()
 
         async def close() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await bus.close()
 
         self.stack.push_async_callback(close)
         return bus
 
-    async def logged(self, instance: str, text: str, within_s: float = 15.0) -> None:
+    async def logged(self, instance: str, text: str, within_s: float = 60.0) -> None:
         """Wait until a bot has logged a text."""
         async with asyncio.timeout(within_s):
             while text not in self.log(instance):  # noqa: ASYNC110 - another process writes the file
@@ -139,7 +139,7 @@ async def process(argv: list[str], env: dict[str, str], log: Path) -> AsyncItera
         if child.returncode is None:
             child.send_signal(signal.SIGTERM)
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     await child.wait()
             except TimeoutError:
                 child.kill()
@@ -163,7 +163,7 @@ async def local_discord(home: Path, world: World) -> AsyncIterator[Remote]:
     argv = [sys.executable, "-m", "omega.testing.discord", "--port", "0", "--world", str(path)]
     log = home / "discord.log"
     async with process(argv, {}, log) as child, aiohttp.ClientSession() as http:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not log.read_text().startswith("{"):
                 assert child.returncode is None, log.read_text()
                 await asyncio.sleep(0.02)

@@ -46,7 +46,7 @@ async def stepped(server: Any, phase: str = "") -> dict[str, Any]:
 
     def post() -> dict[str, Any]:
         request = urllib.request.Request(f"{server.admin_url}/step{phase}", method="POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 

@@ -87,7 +87,7 @@ async def test_prometheus_running_farm_answers_every_panel(tmp_path: Path) -> No
         server = PrometheusServer(store, targets, rules=[RULES])
         await asyncio.to_thread(server.__enter__)
         try:
-            await asyncio.to_thread(server.wait_for, f"count(up == 1) == {len(targets)}", within_s=20)
+            await asyncio.to_thread(server.wait_for, f"count(up == 1) == {len(targets)}", within_s=60)
             await farm.conductor.run(BARS, lambda _done: None)
             for _ in range(2):  # a rate needs two scrapes after the last bar
                 await asyncio.sleep(1.2)
@@ -96,7 +96,7 @@ async def test_prometheus_running_farm_answers_every_panel(tmp_path: Path) -> No
                 "omega_residual",
                 "service:cpu:rate_5m",
             ):  # books are compared every ten seconds
-                await asyncio.to_thread(server.wait_for, metric, within_s=25)
+                await asyncio.to_thread(server.wait_for, metric, within_s=60)
             errors = await asyncio.to_thread(refused, server, DASHBOARD)
             silent = set(await asyncio.to_thread(empty, server, DASHBOARD))
             bots = await asyncio.to_thread(server.query, "sum by (bot) (omega_decisions_total)")
@@ -116,6 +116,6 @@ async def test_prometheus_running_farm_answers_every_panel(tmp_path: Path) -> No
 
 
 def _rules(url: str) -> dict[str, str]:
-    with urllib.request.urlopen(url + "/api/v1/rules", timeout=10) as answer:
+    with urllib.request.urlopen(url + "/api/v1/rules", timeout=60) as answer:
         groups = json.loads(answer.read())["data"]["groups"]
     return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}

@@ -52,7 +52,7 @@ async def command(farm: Farm, verb: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 20)
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode is not None
     return process.returncode, said.decode()
 
@@ -86,7 +86,7 @@ async def entries(farm: Farm) -> set[str]:
 
 async def sound(farm: Farm) -> dict[str, Any]:
     """Ask until the books equal the venue: with a clock that runs, a fill may be on its way at the first question."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while True:
         told = await farm.ask_gateway("invariants")
         if told["books_equal_venue"] and told["every_position_has_stop"]:

@@ -90,7 +90,7 @@ async def run_briefly(module: str, within_s: float, **env: str) -> bytes:
 
 
 def metrics(port: int) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         content: bytes = answer.read()
         return content
 

@@ -238,7 +238,10 @@ async def test_service_survives_its_worker(bus: MemoryBus) -> None:
         await publish(bus, 400, 401)
         os.kill(service._worker.pid, signal.SIGSTOP)
         dying = asyncio.ensure_future(ask(bus))
-        await asyncio.wait({dying}, timeout=0.5)
+        async with asyncio.timeout(60):
+            while not service._worker._turn.locked():  # noqa: ASYNC110 - it has the job when its turn is taken
+                await asyncio.sleep(0.01)
+        await asyncio.wait({dying}, timeout=0.1)
         os.kill(service._worker.pid, signal.SIGKILL)
         with pytest.raises(TransientError, match="worker process died"):
             await dying

@@ -95,17 +95,34 @@ def url_of(server: ValkeyServer, name: str, password: str = "") -> str:
 
 
 class Raw:
-    """One logged-in connection that says whatever a rogue process would."""
+    """One logged-in connection that says whatever a rogue process would, also after another test's outage."""
 
     def __init__(self, server: ValkeyServer, name: str, password: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=5.0)
-        self._reader = hiredis.Reader(replyError=ValueError)
-        assert self.say("AUTH", name, password) == b"OK"
+        self._server, self._login = server, ("AUTH", name, password)
+        self._connect()
 
     def say(self, *words: str) -> object:
+        try:
+            return self._ask(*words)
+        except OSError:
+            self.close()
+            self._connect()
+            return self._ask(*words)
+
+    def _connect(self) -> None:
+        if not self._server.running:
+            self._server.start()
+        self._socket = socket.create_connection(("127.0.0.1", self._server.port), timeout=60.0)
+        self._reader = hiredis.Reader(replyError=ValueError)
+        assert self._ask(*self._login) == b"OK"
+
+    def _ask(self, *words: str) -> object:
         self._socket.sendall(hiredis.pack_command(words))
         while (reply := self._reader.gets()) is False:
-            self._reader.feed(self._socket.recv(1 << 16))
+            came = self._socket.recv(1 << 16)
+            if not came:
+                raise ConnectionResetError("the server has closed the connection")
+            self._reader.feed(came)
         return reply
 
     def close(self) -> None:
@@ -216,7 +233,7 @@ async def test_each_runner_sends_in_its_own_lane_and_the_gateway_reads_all(serve
             mine = Intent(**{**{f.name: getattr(sent, f.name) for f in fields(sent)},
                              "bot": "xyko", "venue": "bitget", "account": "acl"})  # fmt: skip
             assert await runner.send(mine, lease=lease) is SendResult.SENT
-            (delivery,) = await asyncio.wait_for(anext(batches), 30)
+            (delivery,) = await asyncio.wait_for(anext(batches), 60)
             async with delivery:
                 assert delivery.received.topic == TOPICS.intents("bitget", "acl", high=mine.reduces, bot="xyko")
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from omega.errors import EnvironmentFault
+from omega.testing import servers
 from omega.testing.bounds import killed_after
-from omega.testing.servers import ValkeyServer
+from omega.testing.servers import ValkeyServer, free_port
 
 OWNER = (
     "import sys, time\n"
@@ -35,7 +38,7 @@ def test_server_ends_when_its_owner_is_killed(state: str):
 
     owner.send_signal(signal.SIGKILL)
     owner.wait(5)
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 60
     while (server.exists() or folder.exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -50,3 +53,14 @@ def test_server_killed_and_restarted_has_what_it_acknowledged(server: ValkeyServ
 
     assert server.command("GET", "a") == b"$1\r\n1\r\n"
     assert server.port == port
+
+
+def test_free_port_is_given_once_and_its_server_may_listen_on_it(monkeypatch: pytest.MonkeyPatch):
+    """Two who ask before either of them listens: the second is told of no port rather than of the same one."""
+    port = free_port()
+    monkeypatch.setattr(servers.random, "randrange", lambda *_: port)
+
+    with pytest.raises(EnvironmentFault, match="no free port"):
+        free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()

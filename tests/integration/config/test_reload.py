@@ -111,7 +111,7 @@ async def test_reload_swap_of_a_configmap_applies_live_fields(
 
     for level in ("debug", "warning"):  # the second swap finds the first directory gone
         mount.swap(live(f"monitoring:\n  log_level: {level}\n"))
-        await eventually(lambda wanted=level: reloader.settings.monitoring.log_level == wanted, within_s=5)
+        await eventually(lambda wanted=level: reloader.settings.monitoring.log_level == wanted, within_s=60)
 
     assert [change.lines() for change in ear.applied] == [
         ("monitoring.log_level: info -> debug",),
@@ -130,13 +130,13 @@ async def test_reload_bad_file_keeps_the_last_good_configuration(
     await asyncio.sleep(0.2)
 
     mount.swap(live("monitoring:\n  log_level: debug\ntrading:\n  max_levrage: 2\n"))
-    await eventually(lambda: ear.rejected, within_s=5)
+    await eventually(lambda: ear.rejected, within_s=60)
 
     assert reloader.settings.monitoring.log_level == "info"
     assert "live/live.yaml line 4: there is no setting trading.max_levrage" in ear.rejected[0]
     assert "last good configuration stays" in ear.rejected[0]
     mount.swap(live("monitoring:\n  log_level: debug\n"))
-    await eventually(lambda: reloader.settings.monitoring.log_level == "debug", within_s=5)
+    await eventually(lambda: reloader.settings.monitoring.log_level == "debug", within_s=60)
     assert reloader.rejected == 1
 
 
@@ -147,7 +147,7 @@ async def test_reload_plain_file_is_seen(config_dir: Path, mount: Mount, watch: 
 
     (config_dir / "base.yaml").write_text("trading:\n  max_leverage: 2\n")
 
-    await eventually(lambda: reloader.settings.trading.max_leverage == 2, within_s=5)
+    await eventually(lambda: reloader.settings.trading.max_leverage == 2, within_s=60)
 
 
 async def test_reload_content_hash_finds_what_the_watch_has_missed(config_dir: Path, mount: Mount) -> None:
@@ -227,12 +227,12 @@ async def test_reload_service_follows_its_files_and_tells_everybody(config_dir: 
     await asyncio.sleep(0.2)
 
     mount.swap(live("monitoring:\n  log_level: debug\ncosmic:\n  enabled: true\n"))
-    await eventually(lambda: service.settings.monitoring.log_level == "debug", within_s=5)
+    await eventually(lambda: service.settings.monitoring.log_level == "debug", within_s=60)
     assert not service.settings.cosmic.enabled
     await service.at_bar()
     assert service.settings.cosmic.enabled
     mount.swap(live("cosmic:\n  enabled: maybe\n"))
-    await eventually(lambda: service.get_metrics().get('omega_config_rejected_total{service="bars"}') == 1, within_s=5)
+    await eventually(lambda: service.get_metrics().get('omega_config_rejected_total{service="bars"}') == 1, within_s=60)
 
     told = [entry.envelope.data for entry in await bus.history(bus.topics.config())]
     await service.shutdown()

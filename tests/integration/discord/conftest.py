@@ -58,7 +58,7 @@ async def local_fixture(aimed: Callable[[LocalDiscord], None]) -> AsyncIterator[
 async def running(client: Client, local: LocalDiscord) -> AsyncIterator[Client]:
     """Run a client until it is ready, close it at the end."""
     task = asyncio.create_task(client.start(local.world.token))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not client.is_ready():
             if task.done():
                 await task

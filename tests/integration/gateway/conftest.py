@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -85,7 +86,7 @@ class Bench:
             await self.service.shutdown()
             self.service = None
 
-    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 8.0) -> None:
+    async def until(self, condition: Callable[[], Any], what: str, *, within_s: float = 60.0) -> None:
         import asyncio
 
         for _ in range(int(within_s / 0.01)):
@@ -93,6 +94,20 @@ class Bench:
                 return
             await asyncio.sleep(0.01)
         raise AssertionError(f"{what} did not come within {within_s} s: {self.gateway.requests.status()}")
+
+    def subscriptions(self) -> Counter[Any]:
+        """What the gateway listens to at the venue now."""
+        return Counter(arg for session in self.server.hub._sessions for arg in session.args)
+
+    async def subscribed_again(self, before: Counter[Any], gone: Any) -> None:
+        """Wait until a socket that went has a successor with the subscriptions of before."""
+        await self.until(lambda: gone not in self.server.hub._sessions, "the end of the old socket")
+        await self.until(lambda: self.subscriptions() >= before, "the subscriptions of the new socket")
+
+    def public_session(self) -> Any:
+        """The gateway's public socket, as the venue sees it."""
+        [public] = [session for session in self.server.hub._sessions if not session.private]
+        return public
 
     async def admin(self, method: str, path: str, body: Any = None) -> Any:
         async with (
@@ -115,7 +130,7 @@ class Bench:
     async def settle(self, frames: int = 0, *intents: str) -> Any:
         assert self.bus is not None
         return await self.bus.ask(
-            "gateway", "settle", {"frames": frames, "intents": ",".join(intents)}, within_ns=8 * SECOND_NS
+            "gateway", "settle", {"frames": frames, "intents": ",".join(intents)}, within_ns=60 * SECOND_NS
         )
 
     def price(self, symbol: str = BTC) -> Decimal:
@@ -180,7 +195,7 @@ class Bench:
 
     async def invariants(self) -> dict[str, Any]:
         assert self.bus is not None
-        answer = await self.bus.ask("gateway", "invariants", within_ns=8 * SECOND_NS)
+        answer = await self.bus.ask("gateway", "invariants", within_ns=60 * SECOND_NS)
         assert isinstance(answer, dict)
         return answer
 

@@ -37,6 +37,7 @@ def waiting(bench: Any) -> dict[str, str]:
 
 @pytest.mark.req("0.54")
 @pytest.mark.parametrize("point", ["refused", "after_send"])
+@pytest.mark.kills
 async def test_refused_exit_goes_on_after_the_gateway_was_killed(farm: Any, point: str) -> None:
     """Killed with the refusal just written, or when the second order is at the venue and nobody has read its answer."""
     leaving = farm.intent(action=Action.EXIT, side=Side.SELL)

@@ -57,6 +57,7 @@ async def stages(bench: Any, command_id: str = "flatten-1") -> list[str]:
 
 @pytest.mark.req("0.54")
 @pytest.mark.parametrize("point", ["told", "before_send", "after_send"])
+@pytest.mark.kills
 async def test_flatten_goes_on_after_the_gateway_was_killed(farm: Any, point: str) -> None:
     await farm.enter()
     await farm.enter(bot="beta", size="0.02")
@@ -89,6 +90,7 @@ async def test_flatten_whose_order_is_lost_closes_once(farm: Any, monkeypatch: p
     assert await stages(farm) == ["accepted", "confirmed"]
 
 
+@pytest.mark.kills
 async def test_flatten_closes_what_an_entry_under_way_opens_after_the_kill(farm: Any) -> None:
     """Nothing is held when the command comes: the order that is at the venue would open it behind its back."""
     entry = farm.intent()
@@ -103,6 +105,7 @@ async def test_flatten_closes_what_an_entry_under_way_opens_after_the_kill(farm:
 
 
 @pytest.mark.req("0.28")
+@pytest.mark.kills
 async def test_flatten_of_all_goes_on_after_the_gateway_was_killed(farm: Any) -> None:
     await farm.enter()
     await farm.enter(bot="beta", size="0.02")

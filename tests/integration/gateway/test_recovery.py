@@ -32,6 +32,7 @@ def placed(bench: Any) -> int:
 
 
 @pytest.mark.req("0.54")
+@pytest.mark.kills
 async def test_killed_before_the_send_ends_proven_absent(make_bench: Any) -> None:
     async with make_bench(proof_of_absence_s=0.3) as bench:
         intent = await kill_in_the_middle(bench, "before_send")
@@ -45,6 +46,7 @@ async def test_killed_before_the_send_ends_proven_absent(make_bench: Any) -> Non
 
 
 @pytest.mark.req("0.54")
+@pytest.mark.kills
 async def test_killed_between_send_and_answer_adopts_the_order_and_its_fill(make_bench: Any) -> None:
     async with make_bench() as bench:
         intent = await kill_in_the_middle(bench, "after_send")
@@ -60,6 +62,7 @@ async def test_killed_between_send_and_answer_adopts_the_order_and_its_fill(make
         assert (truth["books_equal_venue"], truth["every_position_has_stop"]) == (True, True)
 
 
+@pytest.mark.kills
 async def test_killed_before_the_commit_leaves_nothing_and_the_intent_may_come_again(make_bench: Any) -> None:
     async with make_bench() as bench:
         intent = await kill_in_the_middle(bench, "before_commit")

@@ -48,7 +48,7 @@ async def tell(bench: Any, verb: Verb, reason: str = "drill", **params: Any) -> 
 
 
 async def ask(bench: Any, method: str, **params: Any) -> Any:
-    return await bench.bus.ask("gateway", method, params, within_ns=5 * SECOND_NS)
+    return await bench.bus.ask("gateway", method, params, within_ns=60 * SECOND_NS)
 
 
 @pytest.mark.req("4.69")

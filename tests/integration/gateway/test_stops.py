@@ -156,11 +156,11 @@ async def test_reconciliation_beside_a_look_places_no_second_stop(bench: Any, mo
     await bench.admin(
         "POST", "/cancel", {"orderId": child.order_id, "symbol": "BTCUSDT", "productType": "USDT-FUTURES"}
     )
-    await asyncio.wait_for(on_its_way.wait(), 10)
+    await asyncio.wait_for(on_its_way.wait(), 60)
     second = asyncio.create_task(bench.gateway.recovery.reconcile())
     await asyncio.wait({second}, timeout=0.5)
     go.set()
-    await asyncio.wait_for(second, 30)
+    await asyncio.wait_for(second, 60)
     await bench.settle()
 
     assert len(sent) == 1

@@ -44,10 +44,11 @@ async def test_bars_come_once_in_order_history_first(bench: Any) -> None:
 async def test_bars_after_a_lost_public_socket_have_no_hole(bench: Any) -> None:
     await bench.step(2)
     _, data = bench.gateway.account.venue.clients
+    before, old = bench.subscriptions(), bench.public_session()
     drop(data, bench.gateway.account.venue.public_url(), "test")
     await bench.admin("POST", "/step")
     await bench.admin("POST", "/step")
-    await asyncio.sleep(0.5)
+    await bench.subscribed_again(before, old)
     await bench.step(2)
     await bench.until(lambda: bench.gateway.market.idle, "idle")
 
@@ -91,12 +92,13 @@ async def test_malformed_frame_opens_the_socket_anew_and_the_stream_goes_on(benc
     venue = bench.gateway.account.venue
     _, data = venue.clients
     client = data.client(venue.public_url())
+    wanted, old = bench.subscriptions(), bench.public_session()
 
     client.handle_text_or_binary_message('{"action":"update","arg":{"channel":')
 
     assert venue.malformed == 1
     await bench.until(lambda: data.clients.get(venue.public_url()) not in {None, client}, "the new socket")
-    await asyncio.sleep(0.4)
+    await bench.subscribed_again(wanted, old)
     before = len(await bars(bench))
     await bench.step(2)
     await bench.until(lambda: bench.gateway.market.idle, "idle")
@@ -106,8 +108,10 @@ async def test_malformed_frame_opens_the_socket_anew_and_the_stream_goes_on(benc
 async def test_refused_subscription_does_not_poison_the_other_streams(bench: Any) -> None:
     venue = bench.gateway.account.venue
     _, data = venue.clients
+    wanted = bench.subscriptions()
     data.client(venue.public_url()).handle_text_or_binary_message('{"event":"error","code":30001,"msg":"no channel"}')
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # whatever the refusal does to the other streams, it has done
+    await bench.until(lambda: bench.subscriptions() >= wanted, "the subscriptions")
     before = len(await bars(bench))
     await bench.step(2)
     await bench.until(lambda: bench.gateway.market.idle, "idle")

@@ -199,7 +199,7 @@ async def test_position_turned_by_hand_closes_the_bots_by_size_and_the_rest_is_e
 async def test_reconcile_names_whose_what_is(farm: Any) -> None:
     await farm.enter()
     await by_hand(farm, "buy", "0.02")
-    found = await farm.bus.ask("gateway", "reconcile", within_ns=8_000_000_000)
+    found = await farm.bus.ask("gateway", "reconcile", within_ns=60_000_000_000)
 
     assert found["equal"]
     [row] = found["symbols"]
@@ -215,7 +215,7 @@ async def test_reconcile_names_whose_what_is(farm: Any) -> None:
 async def test_budget_names_who_used_it(farm: Any) -> None:
     await farm.enter()
     await farm.enter(bot="beta")
-    found = await farm.bus.ask("gateway", "budget", within_ns=8_000_000_000)
+    found = await farm.bus.ask("gateway", "budget", within_ns=60_000_000_000)
 
     assert {"alpha", "beta", "gateway"} <= set(found["last_minute"])
     assert found["last_minute"]["alpha"]["orders"] >= 1

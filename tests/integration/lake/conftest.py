@@ -33,7 +33,7 @@ class Venue:
         """Ask the admin port."""
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.admin_url}{path}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
 

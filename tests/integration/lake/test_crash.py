@@ -113,6 +113,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_import_killed_at_any_step_leaves_the_lake_before_or_after(tmp_path: Path) -> None:
     """An import that changes two years and the spans asked for, killed before every one of its file operations."""
     done = run(KILLER, str(tmp_path / "lake"), str(EVE_NS))

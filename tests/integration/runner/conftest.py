@@ -169,7 +169,7 @@ class Desk:
 
     async def decided(self, count: int) -> list[DecisionMade]:
         """Wait for so many decisions on the bus."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while len(made := await self.decisions()) < count:
             assert time.monotonic() < end, f"{len(made)} decisions of {count}"
             await _breathe()
@@ -177,7 +177,7 @@ class Desk:
 
     async def answered(self, count: int) -> list[CommandResult]:
         """Wait for so many answers to commands."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while len(made := await self.answers()) < count:
             assert time.monotonic() < end, f"{len(made)} answers of {count}"
             await _breathe()
@@ -185,7 +185,7 @@ class Desk:
 
     async def status(self) -> BotStatus:
         """Return the next status that the runner sends."""
-        async with self.bus.signals(self.bus.topics.bot_status(BOT)) as stream, asyncio.timeout(10):
+        async with self.bus.signals(self.bus.topics.bot_status(BOT)) as stream, asyncio.timeout(60):
             await self.bot._status()
             async for received in stream:
                 assert isinstance(received.envelope.data, BotStatus)

@@ -162,7 +162,7 @@ async def test_bars_read_only_bot_sees_the_account_of_all_bots(make_desk: Callab
     one = {"alpha": {"strategy": "position_analyzer", "symbol": "BTC-USDT.P"}}
     async with make_desk(bots=one, runner={"window": 2_000}) as desk:
         await desk.bus.send(status)
-        await eventually(lambda: desk.bot.account.positions, within_s=5, what="the account")
+        await eventually(lambda: desk.bot.account.positions, within_s=60, what="the account")
         (held,) = desk.bot.account.positions
 
     assert (held.side, held.size) == (1, 1.5)

@@ -108,7 +108,7 @@ async def test_commands_drain_waits_for_the_strategy_to_leave_and_ends(desk: Any
 
     await desk.fill(Side.SELL, "0.5", "900")
     await desk.close(DROP - 1)
-    await eventually(lambda: desk.bot.stopping, within_s=5, what="the end of the drained bot")
+    await eventually(lambda: desk.bot.stopping, within_s=60, what="the end of the drained bot")
 
     assert [intent.action for intent in await desk.intents()] == [Action.ENTER, Action.EXIT]
 
@@ -117,7 +117,7 @@ async def test_commands_stop_ends_the_process_and_sends_nothing(desk: Any) -> No
     await desk.fill(Side.BUY, "0.5", "960")
     await desk.command(Verb.STOP)
     (answer,) = await desk.answered(1)
-    await eventually(lambda: desk.bot.stopping, within_s=5, what="the stop")
+    await eventually(lambda: desk.bot.stopping, within_s=60, what="the stop")
 
     assert "stops stay" in answer.detail
     assert await desk.intents() == []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from omega.domain import Action, Side
-from omega.errors import CorruptData
+from omega.errors import CorruptData, TransientError
 from omega.testing.service_contract import eventually
 from services.runner.service import RunnerService
 from services.runner.state import BotState
@@ -128,7 +129,7 @@ async def test_restore_unsound_state_refuses_to_trade(text: str, make_desk: Call
         desk.runner = RunnerService(settings=settings(), bus=desk.bus.peer("runner/alpha"))
         await desk.runner.initialize()
         await desk.runner.start()
-        await eventually(lambda: desk.runner.instrument is not None, within_s=5, what="the instrument")
+        await eventually(lambda: desk.runner.instrument is not None, within_s=60, what="the instrument")
         await desk.close(JUMP)
         await asyncio.sleep(0.3)
 
@@ -147,3 +148,23 @@ async def test_restore_exit_after_kill_closes_what_was_filled_before(desk: Any) 
     await desk.decided(2)
 
     assert [(one.action, str(one.size)) for one in await desk.intents()][-1] == (Action.EXIT, "0.5")
+
+
+async def test_stop_whose_state_cannot_be_saved_still_closes_the_record(
+    make_desk: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus may be gone at the end: the recorded session must be whole on the disk all the same."""
+    async with make_desk(record=tmp_path) as desk:
+        await desk.close(JUMP)
+        await desk.decided(1)
+        session = desk.bot._session
+
+        async def gone(*_: object, **__: object) -> None:
+            raise TransientError("the bus is away")
+
+        monkeypatch.setattr(desk.bot.bus, "put", gone)
+        await desk.bot.shutdown()
+        monkeypatch.undo()
+
+    assert session is not None
+    assert desk.bot._session is None

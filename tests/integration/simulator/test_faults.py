@@ -80,8 +80,8 @@ async def test_closed_socket_fails_the_watch_and_the_next_one_dials_anew(
         assert (await admin(lockstep, "POST", "/faults", {"what": "ws_close", "path": "public"}))["hit"] == 1
 
         with pytest.raises(ccxt.NetworkError):
-            await asyncio.wait_for(pending, 5)
-        assert (await asyncio.wait_for(client.watch_ticker(BTC), 5))["last"] > 0
+            await asyncio.wait_for(pending, 60)
+        assert (await asyncio.wait_for(client.watch_ticker(BTC), 60))["last"] > 0
 
 
 async def test_silent_sockets_say_nothing_for_a_while(running: Any, make_client: Any, admin: Any) -> None:
@@ -91,7 +91,7 @@ async def test_silent_sockets_say_nothing_for_a_while(running: Any, make_client:
 
         await admin(running, "POST", "/faults", {"what": "ws_silent", "seconds": 0.6})
         before = running.exchange.venue.now_ms
-        ticker = await asyncio.wait_for(client.watch_ticker(BTC), 5)
+        ticker = await asyncio.wait_for(client.watch_ticker(BTC), 60)
 
         assert ticker["timestamp"] - before >= 60_000 * 0.3
 

@@ -18,6 +18,9 @@ import ccxt.pro as ccxtpro
 import pytest
 
 from omega.testing.servers import free_port
+from services.simulator.exchange import load_exchange
+from services.simulator.options import SimulatorOptions
+from services.simulator.server import Server
 
 ROOT = Path(__file__).parents[3]
 BTC = "BTC/USDT:USDT"
@@ -31,7 +34,7 @@ def environment() -> dict[str, str]:
 
 def get(port: int, path: str, method: str = "GET") -> Any:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
-    with urllib.request.urlopen(request, timeout=3) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
 
 
@@ -182,9 +185,25 @@ async def test_full_disk_ends_the_simulator_with_one_paragraph(tmp_path: Path) -
                 break
             await asyncio.sleep(0.05)
 
-    errors = (await asyncio.wait_for(ended_early, 20))[1].decode()
+    errors = (await asyncio.wait_for(ended_early, 60))[1].decode()
 
     assert process.returncode == 3
     assert "cannot write" in errors
     assert "Free space" in errors
     assert log.read_bytes().count(b'"step"') > 10
+
+
+async def test_stop_that_breaks_at_a_socket_still_closes_both_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(load_exchange(SimulatorOptions(speed=0)), host="127.0.0.1", port=0, admin_port=0)
+    await server.start()
+
+    async def breaks() -> None:
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(server.hub, "close", breaks)
+    with pytest.raises(ConnectionResetError):
+        await server.stop()
+
+    for port in (server.port, server.admin_port):
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)

@@ -245,6 +245,7 @@ def _counted(storage: str) -> int:
 
 @pytest.mark.req("4.90")
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.kills
 def test_interrupted_sweep_loses_no_finished_trial(
     blow: signal.Signals, sqlite: str, tmp_path: Path, planned: Callable[..., Plan]
 ) -> None:

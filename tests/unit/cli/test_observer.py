@@ -96,7 +96,7 @@ async def watched() -> AsyncIterator[tuple[MemoryBus, Observer]]:
     await observer.bus.start()
     ready = asyncio.Event()
     task = asyncio.create_task(observer.follow_records(ready))
-    await asyncio.wait_for(ready.wait(), 10)
+    await asyncio.wait_for(ready.wait(), 60)
     yield bus, observer
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

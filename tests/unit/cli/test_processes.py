@@ -48,7 +48,7 @@ async def test_processes_exit_2_is_fatal_and_in_the_childs_own_words(processes: 
     one = child(tmp_path, code)
     await processes.start(one)
     assert processes.failed is not None
-    failed = await asyncio.wait_for(processes.failed, 10)
+    failed = await asyncio.wait_for(processes.failed, 60)
     error = fatal(failed)
 
     assert type(error) is ConfigError
@@ -90,7 +90,7 @@ async def test_processes_stop_ends_the_stubborn_too_and_the_last_last(tmp_path: 
     waits = [asyncio.create_task(_note(one, gone)) for one in made.children.values()]
 
     await made.stop(within_s=0.5, last="redis")
-    await asyncio.wait_for(asyncio.gather(*waits), 30)
+    await asyncio.wait_for(asyncio.gather(*waits), 60)
 
     assert [one.pid for one in made.children.values()] == [0, 0, 0]
     assert gone[-1] == "redis"

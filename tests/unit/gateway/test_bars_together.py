@@ -41,10 +41,12 @@ async def test_bars_that_came_together_leave_together(tmp_path: Path) -> None:
 
     hear(SYMBOLS[0])
     asyncio.get_running_loop().call_soon(hear, SYMBOLS[1])  # ccxt hears the second frame of a write a turn later
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while sum(bus.sent) < len(SYMBOLS):  # noqa: ASYNC110 - what the task does, turn by turn
             await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+    desk.journal.close()
 
     assert (bus.sent, looks) == ([2], [1])

@@ -312,6 +312,7 @@ while True:
 """
 
 
+@pytest.mark.kills
 def test_killed_at_any_point_keeps_whole_transactions_and_all_that_were_said(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     code = CHILD.format(root=str(ROOT), tests=str(Path(__file__).parent), path=str(path))

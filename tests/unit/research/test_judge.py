@@ -22,6 +22,7 @@ from omega.research.experiment.store import CellStore
 from omega.research.experiment.words import lines, story
 from omega.research.statistics import Direction, smallest_ranked
 
+from .handles import open_files
 from .worlds import World, plan_of
 
 DAY_NS = 86_400_000_000_000
@@ -215,3 +216,4 @@ def test_store_that_is_no_store_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(CorruptData, match=r"cells\.db"):
         CellStore(tmp_path / "cells.db")
+    assert str(tmp_path / "cells.db") not in open_files()

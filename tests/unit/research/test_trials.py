@@ -17,6 +17,8 @@ from omega.research import TrialLedger
 from omega.research.trials import TrialKind
 from omega.testing.bounds import killed_after
 
+from .handles import open_files
+
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -80,6 +82,7 @@ def test_ledger_file_that_is_no_ledger_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(CorruptData, match=r"t\.db"):
         TrialLedger(tmp_path / "t.db")
+    assert str(tmp_path / "t.db") not in open_files()
 
 
 def test_ledger_place_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
