@@ -67,6 +67,8 @@ BASE_METRICS = (
 DRAIN_S = 10.0
 """Enough for a slow machine: a step that is cut leaves its connections behind."""
 STARTED_S = 60.0
+LATE_S = 20.0
+"""What a slow machine may add to a bound."""
 
 
 async def http(port: int, path: str, *, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
@@ -332,7 +334,7 @@ class ServiceContract:
         port = service.health.port
 
         service.request_stop("test")
-        await asyncio.wait_for(running, STARTED_S)
+        await asyncio.wait_for(running, DRAIN_S + LATE_S)
 
         assert service.phase is State.STOPPED
         with contextlib.suppress(OSError):
