@@ -19,7 +19,7 @@ def main() -> int:
     for old in ROOT.glob(".coverage*"):
         old.unlink()
     # A worker more than cores, for tests wait for processes; a file stays in one worker: its tests share its servers.
-    # Files in their order: ordered by their number of tests, the long ones with few would come last, one by one.
+    # Files in the order of tests/conftest.py: by their number of tests, long ones with few would come last, one by one.
     spread = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile", "--no-loadscope-reorder"]
     tests = [*PYTHON, "coverage", "run", "-m", "pytest", *spread, *sys.argv[1:]]
     code = subprocess.run(tests, cwd=ROOT, check=False).returncode

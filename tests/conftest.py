@@ -22,8 +22,19 @@ FARMS = ("e2e/chaos", "e2e/containers", "e2e/farm", "e2e/parity", "e2e/secrets")
 """Tests whose dozens of processes start untraced, each of them two thirds dearer otherwise."""
 TRACED_FARM = "e2e/farm/test_running.py"
 """The one farm whose processes are traced: it starts every service and kills some."""
+WAITING = ("e2e", "integration")
+"""Tests that wait for processes most of their time; the others compute."""
 FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 """With this variable, which `coverage run` sets, a child process traces itself from its first line."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files that wait and files that compute come in turn: together they keep all cores busy, and no farm starves."""
+    files = list(dict.fromkeys(item.path for item in items))
+    waiting = [path for path in files if _below(path, WAITING)]
+    computing = [path for path in files if not _below(path, WAITING)]
+    place = {path: at / len(group) for group in (waiting, computing) for at, path in enumerate(group)}
+    items.sort(key=lambda item: place[item.path])
 
 
 def _below(path: Path, places: tuple[str, ...]) -> bool:
