@@ -29,7 +29,7 @@ FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let files that wait and files that compute come in turn: together they keep all cores busy, and no farm starves."""
+    """Let files that wait and files that compute come in turn: together they keep all cores busy."""
     files = list(dict.fromkeys(item.path for item in items))
     waiting = [path for path in files if _below(path, WAITING)]
     computing = [path for path in files if not _below(path, WAITING)]
