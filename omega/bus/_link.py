@@ -20,6 +20,7 @@ from omega.bus.port import BusState, SendResult
 from omega.bus.stats import BusStats
 from omega.bus.wire import Orphan, Reply, Wire, WireLost, dial, pack
 from omega.errors import EnvironmentFault, OmegaError
+from omega.tasks import ended
 
 _PING = pack("PING")
 _DRAIN_BATCH = 100
@@ -111,8 +112,7 @@ class Link:
         task, self._task = self._task, None
         try:
             if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await ended([task])
         finally:
             if self._wire is not None:
                 await self._wire.close()

@@ -12,6 +12,7 @@ from omega._structlog import structlog
 from omega.bus.endpoint import Endpoint, Patience
 from omega.bus.wire import Orphan, Wire, WireLost, dial, pack
 from omega.errors import EnvironmentFault, OmegaError
+from omega.tasks import ended
 
 _PING = pack("PING")
 _FIRST_WAIT_S, _LAST_WAIT_S = 0.05, 0.5
@@ -75,8 +76,7 @@ class Subscription:
         task, self._task = self._task, None
         try:
             if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await ended([task])
         finally:
             wire, self._wire = self._wire, None
             if wire is not None:

@@ -12,6 +12,7 @@ from omega._structlog import structlog
 from omega.bus import _scripts
 from omega.bus.topics import Topics
 from omega.bus.ulid import UlidMaker
+from omega.tasks import ended
 
 _RENEW_SHARE = 1 / 3
 _TRUST_SHARE = 2 / 3
@@ -85,8 +86,7 @@ class RedisLease:
         self._lost = True
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await ended([self._task])
         self._task = None
         try:
             await self._run(_scripts.RELEASE_LEASE, 1, self._keys[0], self._owner)

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from omega.resilience import ended
+
 _CHUNK = 65_536
 _LOOK_S = 0.02
 
@@ -52,9 +54,7 @@ class RedisProxy:
         if self._server is not None:
             self._server.close()
         self.reset()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -80,9 +80,7 @@ class RedisProxy:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await ended(ways)
             self._writers.discard(far_writer)
             far_writer.transport.abort()
 

@@ -4,7 +4,7 @@ from omega.resilience.breaker import Breakers, BreakerState, CircuitBreaker
 from omega.resilience.deadline import check_deadline, left_s, within
 from omega.resilience.lanes import Lane, RateLanes
 from omega.resilience.retry import retry_read
-from omega.resilience.tasks import ended, finished
+from omega.tasks import ended, finished
 
 __all__ = [
     "BreakerState",

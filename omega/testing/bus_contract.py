@@ -54,6 +54,7 @@ from omega.domain import (
     VenueName,
 )
 from omega.errors import Denied, Fenced, OmegaError, Rejected, Stale
+from omega.resilience import ended
 
 SECOND_NS = 1_000_000_000
 FLOOD = 10_000
@@ -590,8 +591,7 @@ class BusContract:
             with pytest.raises(OmegaError, match="stumble"):
                 await asker.ask("cosmic", "stumble", within_ns=2 * SECOND_NS)
         finally:
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            await ended([serving])
 
         assert answer == {"method": "analyse", "params": {"n": 3}, "size": "1.50"}
 
@@ -610,8 +610,7 @@ class BusContract:
         try:
             assert await asker.ask("cosmic", "fresh", within_ns=2 * SECOND_NS) == "fresh"
         finally:
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            await ended([serving])
 
         assert asked == ["fresh"]
 

@@ -22,7 +22,7 @@ async def test_ended_returns_when_every_task_has_ended_whatever_came_of_it() -> 
 
 async def test_ended_cancels_again_what_a_library_has_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.11: `wait_for` returns its result to a task that is cancelled as the result comes."""
-    monkeypatch.setattr("omega.resilience.tasks._AGAIN_S", 0.01)
+    monkeypatch.setattr("omega.tasks._AGAIN_S", 0.01)
     connected = asyncio.get_running_loop().create_future()
 
     async def session() -> None:
