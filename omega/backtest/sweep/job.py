@@ -19,6 +19,9 @@ from omega.backtest.types import Costs, FundingSeries, Market, Steps
 from omega.engine.bars import Bars
 from omega.engine.decision import Settings
 
+BATCH: Final = 30
+"""Combinations traced together: a tile of ten by three averages is read from memory once for all of them."""
+
 _SHARED: Final = Path("/dev/shm")  # noqa: S108 - memory; the file loses its name at once
 _ROWS: Final = 6
 _WIDTH: Final = 8

@@ -13,7 +13,7 @@ from omega.backtest.metrics import as_json
 from omega.backtest.sweep.draws import draws_of, shard_of
 from omega.backtest.sweep.figures import FIGURES
 from omega.backtest.sweep.goal import front
-from omega.backtest.sweep.job import Outcome, SharedMarket, Stretch, Task
+from omega.backtest.sweep.job import BATCH, Outcome, SharedMarket, Stretch, Task
 from omega.backtest.sweep.plan import ADAPTIVE, Plan, Report, spec_of
 from omega.backtest.sweep.study import DONE, REFUSED, WHOLE, Choice, Study, Trial, open_study
 from omega.backtest.sweep.windows import Fold, folds_of
@@ -22,7 +22,7 @@ from omega.errors import ConfigError
 from omega.plugins import strategies
 
 SHOWN: Final = 10
-_TILE, _WHOLE, _LARGEST = 20, 30, 120
+_LEAST, _LARGEST = 2 * BATCH // 3, 4 * BATCH
 """Combinations of a chunk: whole batches of the walker, which share what they read from memory, and few enough that an
 interruption costs a fraction of a second; two thirds of one where there are not many left."""
 
@@ -271,7 +271,7 @@ def _chunks(plan: Plan, study: Study, folds: tuple[Fold, ...], keeper: _Keeper) 
 def _size(left: int, workers: int) -> int:
     """Return how many combinations to give out at once: less and less, so that all workers end at about one time."""
     share = left // (4 * workers) if workers > 1 else left
-    return min(max(share // _WHOLE * _WHOLE, _TILE), _LARGEST)
+    return min(max(share // BATCH * BATCH, _LEAST), _LARGEST)
 
 
 def _judge(study: Study, folds: tuple[Fold, ...], runner: Runner) -> None:

@@ -21,7 +21,7 @@ from omega.backtest.loop import play
 from omega.backtest.run import _funding, _influence, _law, _regimes
 from omega.backtest.sweep.fast import BLOCK, cross_all, fits
 from omega.backtest.sweep.figures import Sums, figures_of, won_and_lost
-from omega.backtest.sweep.job import Job, Outcome, Stretch, Task, cut
+from omega.backtest.sweep.job import BATCH, Job, Outcome, Stretch, Task, cut
 from omega.backtest.sweep.lazy import Planes, Traced, bits, cast
 from omega.backtest.sweep.lazy.nodes import Constant, Node
 from omega.backtest.sweep.worth import DESK
@@ -29,9 +29,6 @@ from omega.backtest.types import Market
 from omega.engine.bars import F64, I8, I64, Flags
 from omega.engine.decision import Settings, Sizing, rules_for, terms_of
 from omega.errors import CorruptData
-
-BATCH: Final = 30
-"""Combinations traced together: a tile of ten by three averages is read from memory once for all of them."""
 
 _ABREAST: Final = 15
 """Combinations of a batch that go through the bars together."""
