@@ -44,11 +44,12 @@ def list_bots(selector: Selector = "", as_json: Json = False) -> None:
         statuses = [row for row in statuses if row["bot"] in wanted]
     if as_json:
         print(json.dumps(statuses, indent=2))
-    for row in statuses if not as_json else ():
-        print(
-            f"{row['bot']:<14} {row['strategy']:<20} {row['mode']:<6} {row['symbol']:<12} {row['state']:<9} "
-            f"position {row['position']:<12} equity {row['equity']:<14} {row['reason']}"
-        )
+    else:
+        for row in statuses:
+            print(
+                f"{row['bot']:<14} {row['strategy']:<20} {row['mode']:<6} {row['symbol']:<12} {row['state']:<9} "
+                f"position {row['position']:<12} equity {row['equity']:<14} {row['reason']}"
+            )
     _check_answered(statuses)
 
 
