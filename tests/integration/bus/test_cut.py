@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import pytest
@@ -95,6 +95,16 @@ async def entered(bus: RedisBus) -> None:
         pass
 
 
+@asynccontextmanager
+async def started(door: Door) -> AsyncIterator[RedisBus]:
+    bus = door.bus()
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
 @pytest.mark.parametrize("word", [b"SCRIPT", b"EVAL", b"INFO"])
 async def test_start_that_is_cut_leaves_no_connection(server: ValkeyServer, word: bytes) -> None:
     """The service's bound on its start cuts it wherever it waits."""
@@ -107,12 +117,8 @@ async def test_start_that_is_cut_leaves_no_connection(server: ValkeyServer, word
 
 async def test_subscription_that_is_cut_before_it_is_confirmed_leaves_no_connection(server: ValkeyServer) -> None:
     async with Door(server.port, deaf_to=b"PSUBSCRIBE") as door:
-        bus = door.bus()
-        await bus.start()
-        try:
+        async with started(door) as bus:
             await cut(entered(bus), door.swallowed)
-        finally:
-            await bus.close()
 
         await door.empty()
         assert not tasks_of_the_bus()
@@ -120,9 +126,7 @@ async def test_subscription_that_is_cut_before_it_is_confirmed_leaves_no_connect
 
 async def test_reader_that_is_cut_while_it_acknowledges_lets_go_of_its_ear(server: ValkeyServer) -> None:
     """A reader of a pattern listens for new streams: that connection is closed too."""
-    async with Door(server.port, deaf_to=b"XACK") as door:
-        bus = door.bus()
-        await bus.start()
+    async with Door(server.port, deaf_to=b"XACK") as door, started(door) as bus:
 
         async def read_one() -> None:
             async with bus.records(bus.topics.decisions("*"), group="ledger") as batches:
@@ -132,13 +136,10 @@ async def test_reader_that_is_cut_while_it_acknowledges_lets_go_of_its_ear(serve
                             pass
                     return
 
-        try:
-            await bus.send(decision("xyko", 1))
-            await cut(read_one(), door.swallowed)
+        await bus.send(decision("xyko", 1))
+        await cut(read_one(), door.swallowed)
 
-            assert not {name for name in tasks_of_the_bus() if name.startswith("bus-subscription")}
-        finally:
-            await bus.close()
+        assert not {name for name in tasks_of_the_bus() if name.startswith("bus-subscription")}
 
 
 async def test_close_that_is_cut_while_it_flushes_still_disconnects(server: ValkeyServer) -> None:
