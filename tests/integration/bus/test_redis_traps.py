@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -18,12 +19,12 @@ from .conftest import Build
 
 async def test_start_without_a_server_names_it_and_what_to_do_within_three_seconds():
     bus = connect(f"redis://:geheim@127.0.0.1:{free_port()}", env="dev", source="runner/1")
+    began = time.monotonic()
 
-    async with asyncio.timeout(60):
-        with pytest.raises(EnvironmentFault) as caught:
-            await bus.start()
+    with pytest.raises(EnvironmentFault) as caught:
+        await bus.start()
 
-    assert bus.patience.start_s < 3.0
+    assert time.monotonic() - began < 3.0
     assert "redis://:***@127.0.0.1" in str(caught.value)
     assert "OMEGA_REDIS_URL" in str(caught.value)
     assert "geheim" not in str(caught.value)

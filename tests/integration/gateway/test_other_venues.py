@@ -140,6 +140,7 @@ async def test_position_is_stopped_at_the_venue_and_its_stop_goes_with_it(gatewa
         lambda: gateway.service.account.journal.order(order.client_id).state is OrderState.FILLED,  # type: ignore[union-attr]
         "the order's end",
     )
+    assert keeper.naked_max_s < 10
 
     leave = await gateway.send(Action.EXIT, Side.SELL)
     await gateway.server.fill_orders()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -92,12 +93,15 @@ async def test_runner_whose_sky_does_not_answer_trades_on_without_it(
     async with make_desk() as plain:
         before = await size_of_entry(plain)
     async with make_desk(**plan(cosmic="only_moon_phase")) as desk:
+        began = time.monotonic()
         neutral = await size_of_entry(desk)
+        waited = time.monotonic() - began
         asked = await desk.bus.history(desk.bus.topics.request("cosmic"))
         await desk.bus.send(moon(HOUR_NS, 180.0))
         await eventually(lambda: desk.bot.bot.readings != (), what="the published reading")
 
     assert neutral == before
+    assert waited < 0.9
     assert len(asked) == 1
 
 

@@ -274,6 +274,7 @@ async def test_story_futures_chained_stop_silently_not_created(bench: Any) -> No
     [plan] = bench.plans()
     assert (plan.size, plan.trigger) == (COIN, intent.stop)
     assert plan.client_oid.startswith("s")
+    assert bench.gateway.keeper.naked_max_s < 5
     await sound(bench)
 
 
